@@ -1,0 +1,69 @@
+# Everything a developer types. `make` alone lists it.
+
+GOLANGCI_LINT_VERSION := v2.15.0
+
+# Tools and the LocalStack environment live outside the tree, so that a clean clone is quick again.
+CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stationmaster
+LINTER := $(CACHE)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Run the worker with an embedded SNS+SQS: nothing else is needed
+	go run ./cmd/worker dev
+
+.PHONY: dev
+dev: ## Run only the embedded SNS+SQS with the topology applied
+	go run ./cmd/worker dev --aws-only
+
+.PHONY: build
+build: ## Build bin/worker
+	go build -trimpath -o bin/worker ./cmd/worker
+
+.PHONY: test
+test: ## Run every test under the race detector, in random order
+	go test -race -shuffle=on -timeout 5m ./...
+
+.PHONY: race
+race: ## Run what is concurrent ten times over, under the race detector
+	go test -race -shuffle=on -count=10 -timeout 20m ./poller ./localaws ./worker
+
+.PHONY: cover
+cover: ## Write coverage.out and print the total
+	go test -coverpkg=./... -coverprofile=coverage.out ./...
+	@go tool cover -func=coverage.out | tail -n 1
+
+.PHONY: fuzz
+fuzz: ## Fuzz each fuzz target for FUZZTIME (10s)
+	scripts/fuzz.sh
+
+.PHONY: lint
+lint: $(LINTER) ## Run the linters, in the pinned version
+	$(LINTER) run ./...
+
+$(LINTER):
+	GOBIN=$(@D) GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+.PHONY: jobs
+jobs: ## Write jobs/all, the list of the jobs that are compiled in
+	go run ./internal/jobsgen/gen
+
+.PHONY: verify
+verify: ## Check that generated files, modules and config.toml are as they should be
+	scripts/verify.sh
+
+.PHONY: bench
+bench: ## Compare the worker with a plain SDK loop
+	go run ./cmd/bench
+
+.PHONY: image
+image: ## Build the container image and run it once (buildah or docker)
+	scripts/image.sh
+
+.PHONY: test-localstack
+test-localstack: ## Run the end-to-end test against LocalStack, installed from PyPI, without Docker
+	scripts/localstack.sh

@@ -1,0 +1,79 @@
+package house_test
+
+import "path"
+
+const (
+	module = "github.com/stationmaster/worker"
+	roof   = 7
+
+	sdk        = "github.com/aws/aws-sdk-go-v2"
+	sdkService = sdk + "/service/"
+)
+
+// room is a package, or a pattern of packages, and the floor it lives on.
+type room struct {
+	pattern string // of path.Match, below the module's root
+	floor   int
+	// only, when not nil, is all that the room may import of this module, below or not.
+	only []string
+}
+
+// floors is the plan of the house, roof first; the first pattern that matches counts. An import goes
+// down, never up and never sideways.
+var floors = []room{
+	{pattern: "cmd/*", floor: roof},
+	{pattern: "internal/house", floor: roof},
+	{pattern: "internal/jobsgen/gen", floor: roof}, // the program behind make jobs
+
+	{pattern: "cli", floor: 6},
+	{pattern: "jobs/all", floor: 6},
+
+	{pattern: "internal/telemetry", floor: 4},
+	{pattern: "jobs/jobstest", floor: 4},
+	{pattern: "jobs/internal/*", floor: 4}, // what the bundled jobs share
+
+	{pattern: "worker", floor: 5},
+	{pattern: "jobs/*", floor: 5},
+
+	{pattern: "poller", floor: 3},
+	{pattern: "topology", floor: 3},
+	{pattern: "ingress", floor: 3},
+	{pattern: "dlqreplay", floor: 3},
+	{pattern: "publish", floor: 3},
+
+	{pattern: "internal/awsapi", floor: 2},
+	{pattern: "internal/config", floor: 2},
+	{pattern: "internal/receivers", floor: 2},
+
+	{pattern: "jobs", floor: 1},
+	{pattern: "deadletter", floor: 1},
+	{pattern: "internal/jobsgen", floor: 1},
+	{pattern: "internal/tracecarrier", floor: 1},
+	// The local AWS must stay usable by people who want nothing else of this module.
+	{pattern: "localaws", floor: 1, only: []string{"internal/iampolicy", "internal/snsfilter"}},
+
+	{pattern: "queue", floor: 0},
+	{pattern: "retry", floor: 0},
+	{pattern: "internal/iampolicy", floor: 0},
+	{pattern: "internal/snsfilter", floor: 0},
+}
+
+// anywhere may be imported by every test, whatever its floor: the server and the kit they test with.
+var anywhere = []string{"localaws", "jobs/jobstest"}
+
+// sdkServices may import the SDK's service packages; cmd/bench measures the worker against the plain
+// SDK and so needs it.
+var sdkServices = []string{"internal/awsapi", "cmd/bench"}
+
+// sdkCore may import the rest of the SDK: aws.Config is how credentials come in.
+var sdkCore = []string{"internal/awsapi", "cmd/bench", "worker", "publish"}
+
+// lookup finds the room of a package, given as its path below the module's root.
+func lookup(plan []room, pkg string) (room, bool) {
+	for _, r := range plan {
+		if ok, err := path.Match(r.pattern, pkg); err == nil && ok {
+			return r, true
+		}
+	}
+	return room{}, false
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Checks what no test sees: that generated files are current, that go.mod says what is imported, that
+# downloaded modules are unchanged, and that the config.toml we ship is one we accept.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+cp -R jobs/all "$scratch/all"
+go run ./internal/jobsgen/gen
+if ! diff -ru "$scratch/all" jobs/all; then
+	echo "jobs/all was not current: commit what make jobs wrote" >&2
+	exit 1
+fi
+go mod tidy -diff
+go mod verify
+go run ./cmd/worker config check --config config.toml
