@@ -1,0 +1,139 @@
+package awsapi
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/stationmaster/worker/queue"
+)
+
+// Publish publishes m to a topic and returns SNS's MessageId, which every envelope carries. A
+// request that the network or the service lost is repeated within ten seconds, which can publish
+// twice.
+func (c *Client) Publish(ctx context.Context, topicARN string, m queue.Message) (string, error) {
+	in := &sns.PublishInput{TopicArn: &topicARN, Message: &m.Body, MessageAttributes: snsAttributes(m.Attributes)}
+	if m.GroupID != "" {
+		in.MessageGroupId = &m.GroupID
+	}
+	if m.DeduplicationID != "" {
+		in.MessageDeduplicationId = &m.DeduplicationID
+	}
+	var options []func(*sns.Options)
+	if m.TraceHeader != "" {
+		// SNS has no parameter for it and passes the HTTP header on as AWSTraceHeader.
+		options = append(options, sns.WithAPIOptions(smithyhttp.SetHeaderValue("X-Amzn-Trace-Id", m.TraceHeader)))
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	out, err := c.topics.Publish(ctx, in, options...)
+	if err != nil {
+		return "", wrap("publish to", NameOf(topicARN), err)
+	}
+	return value(out.MessageId), nil
+}
+
+// CreateTopic creates the topic and returns its ARN; a topic that exists is no error when the
+// attributes and tags given match.
+func (c *Client) CreateTopic(ctx context.Context, name string, attributes, tags map[string]string) (string, error) {
+	in := &sns.CreateTopicInput{Name: &name, Attributes: attributes}
+	for k, v := range tags {
+		in.Tags = append(in.Tags, snstypes.Tag{Key: &k, Value: &v})
+	}
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	out, err := c.topics.CreateTopic(ctx, in)
+	if err != nil {
+		return "", wrap("create topic", name, err)
+	}
+	return value(out.TopicArn), nil
+}
+
+// TopicAttributes reads the attributes of a topic; an error that wraps queue.ErrNotFound when
+// there is none.
+func (c *Client) TopicAttributes(ctx context.Context, topicARN string) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	out, err := c.topics.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &topicARN})
+	if err != nil {
+		return nil, wrap("read the attributes of topic", NameOf(topicARN), err)
+	}
+	return out.Attributes, nil
+}
+
+// SetTopicAttribute sets one attribute of a topic.
+func (c *Client) SetTopicAttribute(ctx context.Context, topicARN, name, to string) error {
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	_, err := c.topics.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{TopicArn: &topicARN, AttributeName: &name, AttributeValue: &to})
+	return wrap("set "+name+" of topic", NameOf(topicARN), err)
+}
+
+// Subscribe subscribes endpoint with all attributes in one call and returns the subscription's
+// ARN, also while it is pending. An existing subscription with the same attributes is no error;
+// with others it is, wrapping queue.ErrRejected.
+func (c *Client) Subscribe(ctx context.Context, topicARN, protocol, endpoint string, attributes map[string]string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	out, err := c.topics.Subscribe(ctx, &sns.SubscribeInput{
+		TopicArn: &topicARN, Protocol: &protocol, Endpoint: &endpoint, Attributes: attributes, ReturnSubscriptionArn: true,
+	})
+	if err != nil {
+		return "", wrap("subscribe "+NameOf(endpoint)+" to", NameOf(topicARN), err)
+	}
+	return value(out.SubscriptionArn), nil
+}
+
+// Subscriptions returns the ARN of each subscription of a topic with protocol, by endpoint. A
+// pending one is named by SNS with a word instead of an ARN.
+func (c *Client) Subscriptions(ctx context.Context, topicARN, protocol string) (map[string]string, error) {
+	found := make(map[string]string)
+	var next *string
+	for {
+		page, err := c.subscriptionPage(ctx, topicARN, next)
+		if err != nil {
+			return nil, wrap("list the subscriptions of", NameOf(topicARN), err)
+		}
+		for _, s := range page.Subscriptions {
+			if value(s.Protocol) == protocol {
+				found[value(s.Endpoint)] = value(s.SubscriptionArn)
+			}
+		}
+		if value(page.NextToken) == "" {
+			return found, nil
+		}
+		next = page.NextToken
+	}
+}
+
+func (c *Client) subscriptionPage(ctx context.Context, topicARN string, next *string) (*sns.ListSubscriptionsByTopicOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	return c.topics.ListSubscriptionsByTopic(ctx, &sns.ListSubscriptionsByTopicInput{TopicArn: &topicARN, NextToken: next})
+}
+
+// SubscriptionAttributes reads the attributes of a subscription.
+func (c *Client) SubscriptionAttributes(ctx context.Context, subscriptionARN string) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	out, err := c.topics.GetSubscriptionAttributes(ctx, &sns.GetSubscriptionAttributesInput{SubscriptionArn: &subscriptionARN})
+	if err != nil {
+		return nil, wrap("read the attributes of subscription", subscriptionARN, err)
+	}
+	return out.Attributes, nil
+}
+
+// SetSubscriptionAttribute sets one attribute of a subscription. An empty value is left out of the
+// request: that is how SNS removes a RedrivePolicy.
+func (c *Client) SetSubscriptionAttribute(ctx context.Context, subscriptionARN, name, to string) error {
+	in := &sns.SetSubscriptionAttributesInput{SubscriptionArn: &subscriptionARN, AttributeName: &name}
+	if to != "" {
+		in.AttributeValue = &to
+	}
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	_, err := c.topics.SetSubscriptionAttributes(ctx, in)
+	return wrap("set "+name+" of subscription", subscriptionARN, err)
+}
