@@ -14,6 +14,8 @@ import (
 var (
 	codeSpan = regexp.MustCompile("`([^`\n]+)`")
 	link     = regexp.MustCompile(`\]\(([^)#\s]+)`)
+	// elsewhere are paths of something else: media types and packages of the standard library.
+	elsewhere = regexp.MustCompile(`^(application|text|testing|net|go|encoding|log|crypto)/`)
 	// filePath is what a document calls a file or a folder of the tree: a path with a slash, or a
 	// name with an ending that only files have.
 	filePath = regexp.MustCompile(`^(\.?[A-Za-z][\w-]*/[\w./-]+|[\w-]+\.(go|md|toml|sh|yml|mod)|Makefile|Dockerfile|LICENSE)$`)
@@ -38,7 +40,7 @@ func TestDocumentsNameFilesThatExist(t *testing.T) {
 func TestMissingFindsOnlyWhatIsMissing(t *testing.T) {
 	tree := fstest.MapFS{"queue/queue.go": {}, "config.toml": {}}
 	text := "`queue/queue.go` `queue/` `gone/away.go` `config.toml` `away.toml` `github.com/x/y` `jobs/<name>` `retry.Never` " +
-		"`make run` `application/json` [a](DESIGN.md) [b](queue/queue.go#L3) [c](https://example.com/x)"
+		"`make run` `application/json` `testing/synctest` [a](DESIGN.md) [b](queue/queue.go#L3) [c](https://example.com/x)"
 	got := strings.Join(missing(tree, text), " ")
 	if want := "gone/away.go away.toml DESIGN.md"; got != want {
 		t.Errorf("missing = %q, want %q", got, want)
@@ -49,7 +51,7 @@ func TestMissingFindsOnlyWhatIsMissing(t *testing.T) {
 func missing(tree fs.FS, text string) []string {
 	var names []string
 	for _, m := range codeSpan.FindAllStringSubmatch(text, -1) {
-		if filePath.MatchString(m[1]) && !strings.HasPrefix(m[1], "application/") {
+		if filePath.MatchString(m[1]) && !elsewhere.MatchString(m[1]) {
 			names = append(names, m[1])
 		}
 	}
