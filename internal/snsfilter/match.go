@@ -20,7 +20,7 @@ func (p *Policy) Match(body string, attributes map[string]Attribute) bool {
 		return p.matchBody(body)
 	}
 	for key, wanted := range p.wanted {
-		a, has := attributes[key]
+		a, has := attributes[key[1:]] // without its dot
 		if !has || !slices.ContainsFunc(values(a), func(v scalar) bool { return slices.Contains(wanted, v) }) {
 			return false
 		}
@@ -78,11 +78,8 @@ func (p *Policy) find(path string, value any, missing map[string]bool) {
 	switch value := value.(type) {
 	case map[string]any:
 		for name, inner := range value {
-			if path != "" {
-				name = path + "." + name
-			}
-			if p.leads(name) {
-				p.find(name, inner, missing)
+			if below := path + "." + name; p.leads(below) {
+				p.find(below, inner, missing)
 			}
 		}
 	case []any:

@@ -32,8 +32,8 @@ const (
 // Policy is a filter policy, ready to match. The zero value lets everything through.
 type Policy struct {
 	scope Scope
-	// wanted holds the accepted values of each key. Keys of a nested policy are joined by dots: SNS
-	// does the same, so that "a.b" and {"a":{"b":…}} are one key to it.
+	// wanted holds the accepted values of each key. Each level of a key begins with a dot: SNS too
+	// takes "a.b" and {"a":{"b":…}} for one key.
 	wanted map[string][]scalar
 }
 
@@ -103,11 +103,11 @@ func (p *parser) object(prefix string, keys map[string]any, depth int) error {
 			if len(value) == 0 {
 				return fault("FilterPolicy: Empty objects are not allowed")
 			}
-			if err := p.object(prefix+name+".", value, depth+1); err != nil {
+			if err := p.object(prefix+"."+name, value, depth+1); err != nil {
 				return err
 			}
 		case []any:
-			if err := p.values(prefix+name, value, depth); err != nil {
+			if err := p.values(prefix+"."+name, value, depth); err != nil {
 				return err
 			}
 		default:
