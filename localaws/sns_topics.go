@@ -1,0 +1,250 @@
+package localaws
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stationmaster/worker/internal/iampolicy"
+)
+
+const (
+	// snsMaximumSize is what a topic takes unless its MaximumMessageSize says otherwise.
+	snsMaximumSize = 262144
+	// orphansLast is how long SNS keeps the subscriptions of a topic that is gone.
+	orphansLast = 72 * time.Hour
+	maxTags     = 50
+)
+
+// defaultEffectiveDeliveryPolicy is what AWS answers for a topic without a DeliveryPolicy.
+const defaultEffectiveDeliveryPolicy = `{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":20,"maxDelayTarget":20,"numRetries":3,` +
+	`"numMaxDelayRetries":0,"numNoDelayRetries":0,"numMinDelayRetries":0,"backoffFunction":"linear"},"disableSubscriptionOverrides":false,` +
+	`"defaultRequestPolicy":{"headerContentType":"text/plain; charset=UTF-8"}}}`
+
+type topicAnswer struct {
+	ARN string `xml:"TopicArn"`
+}
+
+// createTopic is idempotent only as far as the request asks for nothing that the topic is not.
+func (c *call) createTopic() (any, error) {
+	f := queryForm(c.form)
+	name := f.get("Name")
+	attributes, tags := f.entries("Attributes"), map[string]string(nil)
+	if strings.HasSuffix(name, ".fifo") || strings.EqualFold(attributes["FifoTopic"], "true") {
+		return nil, unsupported("a FIFO topic (" + name + ")")
+	}
+	if name == "" || len(name) > 256 || strings.ContainsFunc(name, func(r rune) bool { return !isWord(r) }) {
+		return nil, invalidParameter("Topic Name")
+	}
+	tags, e := f.tags()
+	if e != nil {
+		return nil, e
+	}
+	delete(attributes, "FifoTopic") // "false" says what the name says already
+	for _, attribute := range slices.Sorted(maps.Keys(attributes)) {
+		if e := checkTopicAttribute(attribute, attributes[attribute]); e != nil {
+			return nil, invalidParameter("Attributes Reason: %s", strings.TrimPrefix(e.Message, "Invalid parameter: "))
+		}
+	}
+	if len(tags) > maxTags {
+		return nil, refuse("TagLimitExceeded", "Could not complete request: tag quota of per resource exceeded")
+	}
+
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	arn := c.arn("sns", name)
+	t := c.s.sns.topics[arn]
+	if t == nil {
+		t = &topic{serial: c.s.sns.next(), arn: arn, region: c.region, attributes: map[string]string{}, tags: map[string]string{}}
+		maps.Copy(t.attributes, attributes)
+		maps.Copy(t.tags, tags)
+		c.s.sns.topics[arn] = t
+		return topicAnswer{arn}, nil
+	}
+	if have := c.topicAttributes(t); !contains(have, attributes) {
+		return nil, invalidParameter("Attributes Reason: Topic already exists with different attributes")
+	}
+	if !contains(t.tags, tags) {
+		return nil, invalidParameter("Tags Reason: Topic already exists with different tags")
+	}
+	return topicAnswer{arn}, nil
+}
+
+// contains tells whether have holds everything of part, with the same values.
+func contains(have, part map[string]string) bool {
+	for key, value := range part {
+		if got, has := have[key]; !has || got != value {
+			return false
+		}
+	}
+	return true
+}
+
+// deleteTopic is idempotent. Its subscriptions stay in the lists for a while.
+func (c *call) deleteTopic() (any, error) {
+	arn := c.form.Get("TopicArn")
+	if e := c.checkTopicARN(arn); e != nil {
+		return nil, e
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if t := c.s.sns.topics[arn]; t != nil {
+		for _, sub := range t.subscriptions {
+			sub.orphaned = time.Now()
+		}
+		delete(c.s.sns.topics, arn)
+	}
+	return nil, nil //nolint:nilnil // an action that answers nothing
+}
+
+func (c *call) listTopics() (any, error) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	var all []*topic
+	for _, t := range c.s.sns.topics {
+		if t.region == c.region {
+			all = append(all, t)
+		}
+	}
+	slices.SortFunc(all, func(a, b *topic) int { return cmp.Compare(a.serial, b.serial) })
+	shown, next, e := page(c.form.Get("NextToken"), all, func(t *topic) int { return t.serial })
+	if e != nil {
+		return nil, e
+	}
+	var answer struct {
+		Topics struct {
+			Member []topicAnswer `xml:"member"`
+		}
+		NextToken string `xml:",omitempty"`
+	}
+	for _, t := range shown {
+		answer.Topics.Member = append(answer.Topics.Member, topicAnswer{t.arn})
+	}
+	answer.NextToken = next
+	return answer, nil
+}
+
+// page cuts the next 100 out of a sorted list. The token is the serial of the last one shown.
+func page[T any](token string, all []T, serial func(T) int) (shown []T, next string, e *apiError) {
+	after := 0
+	if token != "" {
+		var err error
+		if after, err = strconv.Atoi(token); err != nil {
+			return nil, "", invalidParameter("NextToken")
+		}
+	}
+	from, _ := slices.BinarySearchFunc(all, after+1, func(v T, want int) int { return cmp.Compare(serial(v), want) })
+	all = all[from:]
+	if len(all) <= 100 {
+		return all, "", nil
+	}
+	return all[:100], strconv.Itoa(serial(all[99])), nil
+}
+
+type attributesAnswer struct {
+	Attributes xmlMap
+}
+
+func (c *call) getTopicAttributes() (any, error) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	t, e := c.topic(c.form.Get("TopicArn"))
+	if e != nil {
+		return nil, e
+	}
+	return attributesAnswer{newXMLMap(c.topicAttributes(t))}, nil
+}
+
+// topicAttributes are all attributes as they are read. MaximumMessageSize, SignatureVersion,
+// TracingConfig and what concerns feedback are there only when they were set. c.s.mu is held.
+func (c *call) topicAttributes(t *topic) map[string]string {
+	all := map[string]string{
+		"TopicArn":                t.arn,
+		"Owner":                   c.s.account,
+		"DisplayName":             "",
+		"Policy":                  defaultTopicPolicy(t.arn, c.s.account),
+		"EffectiveDeliveryPolicy": defaultEffectiveDeliveryPolicy,
+		"SubscriptionsConfirmed":  strconv.Itoa(len(t.subscriptions)),
+		"SubscriptionsPending":    "0",
+		"SubscriptionsDeleted":    strconv.Itoa(t.deleted),
+	}
+	maps.Copy(all, t.attributes)
+	return all
+}
+
+func defaultTopicPolicy(arn, account string) string {
+	return fmt.Sprintf(`{"Version":"2008-10-17","Id":"__default_policy_ID","Statement":[{"Sid":"__default_statement_ID","Effect":"Allow","Principal":{"AWS":"*"},`+
+		`"Action":["SNS:GetTopicAttributes","SNS:SetTopicAttributes","SNS:AddPermission","SNS:RemovePermission","SNS:DeleteTopic","SNS:Subscribe","SNS:ListSubscriptionsByTopic","SNS:Publish"],`+
+		`"Resource":"%s","Condition":{"StringEquals":{"AWS:SourceOwner":"%s"}}}]}`, arn, account)
+}
+
+func (c *call) setTopicAttributes() (any, error) {
+	name, value := c.form.Get("AttributeName"), c.form.Get("AttributeValue")
+	if e := checkTopicAttribute(name, value); e != nil {
+		return nil, e
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	t, e := c.topic(c.form.Get("TopicArn"))
+	if e != nil {
+		return nil, e
+	}
+	if value == "" {
+		delete(t.attributes, name) // back to its default
+	} else {
+		t.attributes[name] = value
+	}
+	return nil, nil //nolint:nilnil // an action that answers nothing
+}
+
+// feedback attributes are kept and read back; nothing is ever written to a log group.
+func isFeedback(name string) bool {
+	for _, protocol := range []string{"HTTP", "Firehose", "Lambda", "Application", "SQS"} {
+		switch rest, found := strings.CutPrefix(name, protocol); {
+		case !found:
+		case rest == "SuccessFeedbackRoleArn", rest == "FailureFeedbackRoleArn", rest == "SuccessFeedbackSampleRate":
+			return true
+		}
+	}
+	return false
+}
+
+func checkTopicAttribute(name, value string) *apiError {
+	switch name {
+	case "DisplayName", "KmsMasterKeyId":
+		return nil
+	case "Policy":
+		if _, err := iampolicy.Parse(value); err != nil {
+			return invalidParameter("Policy Error: %s", err)
+		}
+		return nil
+	case "SignatureVersion":
+		return oneOf(name, value, "1", "2")
+	case "TracingConfig":
+		return oneOf(name, value, "PassThrough", "Active")
+	case "MaximumMessageSize":
+		if size, err := strconv.Atoi(value); err != nil || size < 1024 || size > 1<<20 {
+			return invalidParameter("MaximumMessageSize: Invalid value [%s]. Must be between 1024 and 1048576.", value)
+		}
+		return nil
+	case "DeliveryPolicy":
+		return unsupported("the topic attribute DeliveryPolicy, which concerns HTTP endpoints,")
+	case "ContentBasedDeduplication", "FifoThroughputScope", "ArchivePolicy":
+		return invalidParameter("AttributeName Reason: %s is an attribute of FIFO topics", name)
+	}
+	if isFeedback(name) {
+		return nil
+	}
+	return invalidParameter("AttributeName")
+}
+
+func oneOf(name, value string, allowed ...string) *apiError {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return invalidParameter("%s: Invalid value [%s]. Must be one of %s.", name, value, strings.Join(allowed, ", "))
+}
