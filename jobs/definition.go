@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,11 +121,9 @@ func (d *Definition) Open(ctx context.Context, decode func(into any) error, env 
 			return nil, errors.Join(fmt.Errorf("job %s: provision: %w", d.Name, err), i.Close())
 		}
 	}
-	for _, m := range d.middleware {
-		outer = append(outer[:len(outer):len(outer)], m)
-	}
-	for n := len(outer) - 1; n >= 0; n-- {
-		call = outer[n](call)
+	outer = slices.Concat(outer, d.middleware)
+	for _, m := range slices.Backward(outer) {
+		call = m(call)
 	}
 	i.call = call
 	return i, nil

@@ -18,8 +18,9 @@ import (
 )
 
 type invited struct {
-	Email string `json:"email"`
-	Count int    `json:"count"`
+	Email string  `json:"email"`
+	Count int     `json:"count"`
+	Note  *string `json:"note"`
 }
 
 var errBoom = errors.New("boom")
@@ -51,7 +52,7 @@ func TestASingleJobGetsItsDecodedMessage(t *testing.T) {
 	}
 	want := jobs.Message[invited]{
 		Info: jobs.Info{ID: "sqs-1", Job: "email", Attempt: 2, Receives: 2, Raw: `{"email":"ada@example.com","count":2}`},
-		Body: invited{"ada@example.com", 2},
+		Body: invited{Email: "ada@example.com", Count: 2},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -136,9 +137,7 @@ func TestAPanicIsAFailureWithItsStack(t *testing.T) {
 	r := jobs.NewRegistry()
 	jobs.AddTo(r, "email", func(_ context.Context, m *jobs.Message[invited]) error { explode(&m.Body); return nil })
 	jobs.AddTo(r, "nilmap", func(_ context.Context, m *jobs.Message[invited]) error {
-		var none map[string]int
-		none["x"] = 1
-		return nil
+		return errors.New(*m.Body.Note) // nil
 	})
 	err := open(t, r, "email").Run(t.Context(), []*jobs.Info{info(`{}`)})[0]
 	p, ok := errors.AsType[*jobs.PanicError](err)
@@ -328,9 +327,12 @@ func TestRegistrationPanicsOnFaults(t *testing.T) {
 	}
 }
 
-func TestTheDefaultRegistryKnowsWhoRegistered(t *testing.T) {
+func init() {
 	jobs.Register("who", func(context.Context, *jobs.Message[invited]) error { return nil })
 	jobs.RegisterBatchJob("who-batch", func() *batcher { return &batcher{} })
+}
+
+func TestTheDefaultRegistryKnowsWhoRegistered(t *testing.T) {
 	for _, name := range []string{"who", "who-batch"} {
 		d, ok := jobs.Default().Lookup(name)
 		if !ok || d.Package != "github.com/stationmaster/worker/jobs_test" {

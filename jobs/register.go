@@ -9,23 +9,23 @@ import (
 // Register registers a function that handles one message. It panics on a bad name and when the name
 // is taken: call it from init.
 func Register[T any](name string, handle func(context.Context, *Message[T]) error, o ...Option) {
-	AddTo(standard, name, handle, append(o, from(registrant(1)))...)
+	AddTo(standard, name, handle, append(o, from(registrant()))...)
 }
 
 // RegisterBatch registers a function that handles several messages at once and answers by index.
 func RegisterBatch[T any](name string, handle func(context.Context, []*Message[T]) []error, o ...Option) {
-	AddBatchTo(standard, name, handle, append(o, from(registrant(1)))...)
+	AddBatchTo(standard, name, handle, append(o, from(registrant()))...)
 }
 
 // RegisterJob registers a job with settings or connections. fresh makes one; it is also called to
 // learn the settings, so it opens nothing.
 func RegisterJob[J Handler[T], T any](name string, fresh func() J, o ...Option) {
-	AddJobTo(standard, name, fresh, append(o, from(registrant(1)))...)
+	AddJobTo(standard, name, fresh, append(o, from(registrant()))...)
 }
 
 // RegisterBatchJob registers a batch job with settings or connections, as RegisterJob does.
 func RegisterBatchJob[J BatchHandler[T], T any](name string, fresh func() J, o ...Option) {
-	AddBatchJobTo(standard, name, fresh, append(o, from(registrant(1)))...)
+	AddBatchJobTo(standard, name, fresh, append(o, from(registrant()))...)
 }
 
 // AddTo is Register for a registry of one's own.

@@ -65,9 +65,9 @@ func (r *Registry) add(d *Definition, options []Option) {
 	r.byJob[d.Name] = d
 }
 
-// registrant is the package that called Register: skip counts the frames in between.
-func registrant(skip int) string {
-	pc, _, _, ok := runtime.Caller(skip + 1)
+// registrant is the package that called the function that calls this one.
+func registrant() string {
+	pc, _, _, ok := runtime.Caller(2)
 	if !ok {
 		return "unknown"
 	}

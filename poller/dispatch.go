@@ -1,0 +1,134 @@
+package poller
+
+import (
+	"time"
+
+	"github.com/stationmaster/worker/jobs"
+	"github.com/stationmaster/worker/queue"
+	"github.com/stationmaster/worker/retry"
+)
+
+// unknownReturns is how many times at most a message of unknown kind is handed back within its
+// grace: fewer than the ten receives that the redrive policy has beyond the attempts.
+const unknownReturns = 8
+
+// dispatch takes in what a receive brought and starts it. It returns how many slots are in use;
+// they come free one by one.
+func (p *Poller) dispatch(c contexts, ds []queue.Delivery) (started int) {
+	var groups map[*jobs.Instance][]*item
+	for i := range ds {
+		it, ok := p.take(c, &ds[i])
+		if !ok {
+			continue
+		}
+		started++
+		instance, known := p.o.Route(it.info)
+		switch {
+		case !known:
+			p.begin(c, nil, it)
+		case instance.Batch() <= 1:
+			p.begin(c, instance, it)
+		default:
+			if groups == nil {
+				groups = map[*jobs.Instance][]*item{}
+			}
+			groups[instance] = append(groups[instance], it)
+			if len(groups[instance]) == instance.Batch() {
+				p.begin(c, instance, groups[instance]...)
+				delete(groups, instance)
+			}
+		}
+	}
+	for instance, items := range groups {
+		p.begin(c, instance, items...)
+	}
+	return started
+}
+
+// take admits one delivery; false when there is nothing to start.
+func (p *Poller) take(c contexts, d *queue.Delivery) (*item, bool) {
+	it, how := p.ledger.admit(d, p.lead())
+	if how == overran {
+		p.lose(c.settle, it, nil)
+	}
+	if how != fresh {
+		p.o.Hooks.note(c.settle, d, Adopted, nil)
+		return nil, false
+	}
+	if p.memory.done.Contains(d.MessageID) {
+		p.o.Hooks.note(c.settle, d, AlreadyDone, nil)
+		p.remove(c, it)
+		return nil, false
+	}
+	if c.receive.Err() != nil {
+		p.release(c, it)
+		return nil, false
+	}
+	if rest := time.Until(p.pausedUntil()); rest > 0 {
+		p.memory.returned(d.MessageID)
+		p.hide(c, it, retry.Cap(max(rest, retry.MinRest), 0))
+		return nil, false
+	}
+	p.read(it, d)
+	return it, true
+}
+
+// read opens the message of an item, for its job.
+func (p *Poller) read(it *item, d *queue.Delivery) {
+	it.attempt = p.memory.attempt(d.MessageID, d.Receives)
+	it.info = jobs.Read(d)
+	it.info.Queue = p.o.Name
+	it.info.Attempt = it.attempt
+}
+
+func (p *Poller) begin(c contexts, instance *jobs.Instance, items ...*item) {
+	p.runs.add(1)
+	go func() {
+		defer p.runs.add(-1)
+		defer p.slots.release(len(items))
+		if instance == nil {
+			p.unknown(c, items[0])
+			return
+		}
+		for again := items; len(again) > 0; {
+			again = p.run(c, instance, again)
+		}
+	}()
+}
+
+// unknown keeps a message of unknown kind for its grace, since new producers may start before new
+// workers do, and dead-letters it then.
+func (p *Poller) unknown(c contexts, it *item) {
+	d, _ := p.ledger.start(it, nil, 0)
+	first := d.FirstReceived
+	if first.IsZero() {
+		first = d.Received
+	}
+	err := &unknownKindError{queue: p.o.Name}
+	p.o.Hooks.note(c.settle, d, UnknownKind, err)
+	left := p.o.UnknownGrace - time.Since(first)
+	if left <= 0 {
+		p.deadLetter(c, it, d, err)
+		return
+	}
+	p.memory.returned(d.MessageID)
+	p.hide(c, it, max(retry.MinRest, min(left, p.o.UnknownGrace/unknownReturns)))
+}
+
+// remove deletes the message of an item.
+func (p *Poller) remove(c contexts, it *item) {
+	p.ledger.endBeats(it)
+	p.settle(c.settle, &settling{it: it, remove: true, did: Deleted})
+}
+
+// release gives an item back untouched.
+func (p *Poller) release(c contexts, it *item) {
+	p.ledger.endBeats(it)
+	p.settle(c.settle, &settling{it: it, did: Released})
+}
+
+// hide lets an item come back after d.
+func (p *Poller) hide(c contexts, it *item, d time.Duration) {
+	p.ledger.endBeats(it)
+	p.settle(c.settle, &settling{it: it, hide: d, did: Hidden})
+}

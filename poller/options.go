@@ -1,0 +1,128 @@
+package poller
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stationmaster/worker/jobs"
+	"github.com/stationmaster/worker/queue"
+	"github.com/stationmaster/worker/retry"
+)
+
+// Defaults of what Options leaves at zero.
+const (
+	DefaultVisibility   = 30 * time.Second
+	DefaultUnknownGrace = 15 * time.Minute
+)
+
+// Options make a poller. Receiver, Settler and Route are required.
+type Options struct {
+	// Name is the queue's name, for errors and dead letters.
+	Name     string
+	Receiver queue.Receiver
+	Settler  queue.Settler
+	// DeadLetters takes what fails for good. Nil leaves that to the queue's redrive policy: a
+	// failed message is then hidden until SQS has counted it out.
+	DeadLetters queue.Sender
+	// Route finds the job of a message; false means that its kind is unknown here.
+	Route func(*jobs.Info) (*jobs.Instance, bool)
+	// Job names the job in the record of a message that has none of its own (unknown kind).
+	Job   string
+	Retry retry.Policy
+	// Slots is how many messages are handled at once; at least 1.
+	Slots int
+	// Prefetch is how many more may be held ready; they count as received and get beats.
+	Prefetch int
+	// Receivers pins the number of receive loops; 0 adapts it to the load.
+	Receivers int
+	// Visibility is the lease that each receive asks for, or that the queue gives.
+	Visibility time.Duration
+	// Timeout bounds one attempt; 0 leaves it to the job's own, or to the 12 hours of SQS.
+	Timeout time.Duration
+	// UnknownGrace is how long, from its first receive, a message of unknown kind is kept.
+	UnknownGrace time.Duration
+	// CutPolls cancels the open poll at drain. Only for a server that hands nothing to a caller
+	// that has gone: on AWS what a cut poll brought stays hidden for the visibility timeout.
+	CutPolls bool
+	Hooks    Hooks
+	// Build and Host go into dead letters.
+	Build, Host string
+}
+
+func (o *Options) check() error {
+	var faults []error
+	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
+	if o.Receiver == nil || o.Settler == nil || o.Route == nil {
+		fault("receiver, settler and route are required")
+	}
+	if o.Slots < 1 {
+		fault("slots %d: must be at least 1", o.Slots)
+	}
+	if o.Prefetch < 0 || o.Receivers < 0 {
+		fault("prefetch %d, receivers %d: must not be negative", o.Prefetch, o.Receivers)
+	}
+	if o.Visibility < 0 || o.Visibility > queue.MaxHeld {
+		fault("visibility %v: must be between 1s and 12h", o.Visibility)
+	}
+	if o.Timeout < 0 || o.UnknownGrace < 0 {
+		fault("timeout %v, unknown grace %v: must not be negative", o.Timeout, o.UnknownGrace)
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("poller %s: %w", o.Name, errors.Join(faults...))
+	}
+	return nil
+}
+
+func (o *Options) fill() {
+	if o.Visibility == 0 {
+		o.Visibility = DefaultVisibility
+	}
+	if o.UnknownGrace == 0 {
+		o.UnknownGrace = DefaultUnknownGrace
+	}
+	if o.Retry == (retry.Policy{}) {
+		o.Retry = retry.Default
+	}
+}
+
+// Report is what a poller did with what it held when it was told to drain, and what it left.
+type Report struct {
+	// Finished: jobs that ended by themselves after the drain began, well or not.
+	Finished int
+	// Released: deliveries given back untouched or after a cancelled run.
+	Released int
+	// DeadLettered: dead letters accepted after the drain began.
+	DeadLettered int
+	// Abandoned: jobs still running at the end; their messages come back by themselves.
+	Abandoned int
+	// Uncertain: deletes that SQS did not confirm in time; such a message may run again.
+	Uncertain int
+	Took      time.Duration
+}
+
+// Add returns the sum of two reports; Took is the longer one.
+func (r Report) Add(o Report) Report {
+	return Report{
+		Finished:     r.Finished + o.Finished,
+		Released:     r.Released + o.Released,
+		DeadLettered: r.DeadLettered + o.DeadLettered,
+		Abandoned:    r.Abandoned + o.Abandoned,
+		Uncertain:    r.Uncertain + o.Uncertain,
+		Took:         max(r.Took, o.Took),
+	}
+}
+
+// State is what a poller is doing now.
+type State struct {
+	// State is one of "starting", "polling", "backing off", "paused", "draining", "stopped".
+	State string
+	// Busy is how many messages are being handled, Receivers how many receive loops there are.
+	Busy, Receivers int
+	// PollEnds is when the open poll returns at the latest; zero when none is open.
+	PollEnds time.Time
+	// LastPoll is when the last receive completed, well or not; zero before the first.
+	LastPoll time.Time
+	// Err is why it is backing off.
+	Err error
+}

@@ -1,0 +1,279 @@
+// Package poller is the engine: for one queue it receives what can start, runs the jobs, keeps
+// their leases and settles what they answered.
+//
+//	receive loops ──▶ dispatch ──▶ runs (one per slot) ──▶ settle: deletes, hides ──▶ SQS
+//	     ▲ slots          │             │ leases                 │
+//	     └────────────────┴── ledger ◀──┴── beats ───────────────┘
+//
+// Three contexts keep a stop from losing anything: the receive context ends first (no new
+// receives), the handle context at the drain deadline (jobs are cancelled with ErrDrain as cause),
+// and what settles runs on neither: its requests have their own deadlines and outlive both.
+//
+// A message is deleted only after its job succeeded or after its dead letter was accepted. All
+// else is left to SQS, which redelivers.
+package poller
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/stationmaster/worker/queue"
+)
+
+const (
+	// endGrace is how long after the handle context's end a job may take to notice it.
+	endGrace = 2 * time.Second
+	// flushTimeout bounds the settling of what is left at the end of a drain.
+	flushTimeout = 5 * time.Second
+	// abandonedLease is the lease left to a message whose job ignored its end: short, so that
+	// another worker takes it up soon, but not zero, since its job still runs here.
+	abandonedLease = 10 * time.Second
+)
+
+// Poller polls one queue. Make it with New; Run it once.
+type Poller struct {
+	o      Options
+	slots  *slots
+	ledger *ledger
+	memory *memory
+	// running caps running jobs apart from slots, when deliveries may be held ready.
+	running *semaphore.Weighted
+
+	deletes, hides *batcher[*settling]
+	runs           tally // runs under way, waiting ones included
+	unsettled      tally // outcomes that SQS has not answered
+	busy           atomic.Int64
+	loops          atomic.Int32
+	polls          atomic.Int32
+	openUntil      atomic.Int64 // unix ns; when the last opened poll ends at the latest
+	flushEnd       atomic.Int64 // unix ns; 0 while not flushing
+	cut            atomic.Pointer[context.CancelFunc]
+
+	mu       sync.Mutex
+	state    string
+	lastPoll time.Time
+	lastErr  error
+	paused   time.Time
+	draining bool
+	report   Report
+}
+
+// New makes a poller. Its error names every fault of the options at once.
+func New(o Options) (*Poller, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	o.fill()
+	m, err := newMemory()
+	if err != nil {
+		return nil, err
+	}
+	p := &Poller{o: o, slots: newSlots(o.Slots + o.Prefetch), ledger: newLedger(), memory: m, state: "starting"}
+	if o.Prefetch > 0 {
+		p.running = semaphore.NewWeighted(int64(o.Slots))
+	}
+	return p, nil
+}
+
+// contexts are the lives of what a poller does. They travel as arguments, never in the Poller.
+type contexts struct {
+	receive context.Context // ends: no further receive
+	polls   context.Context // ends: the open polls are cut
+	handle  context.Context // ends: jobs are cancelled with ErrDrain
+	settle  context.Context // never ends; each request has its own deadline
+	group   *errgroup.Group // the receive loops
+}
+
+// Run polls until the receive context ends, then drains: it waits for the open polls and gives
+// back what they bring, lets the jobs go on with their leases kept until the handle context ends,
+// cancels them then, and settles what there is to settle. It returns when all that is over; a job
+// that ignores its end is abandoned to SQS.
+func (p *Poller) Run(receive, handle context.Context) Report {
+	c, end := p.open(receive, handle)
+	defer end()
+	room := p.slots.total + queue.MaxBatch
+	requests := min(maxReceivers, 1+p.slots.total/queue.MaxBatch)
+	p.deletes = newBatcher(room, requests, func(b []*settling) { p.flushDeletes(c.settle, b) })
+	p.hides = newBatcher(room, requests, func(b []*settling) { p.flushHides(c.settle, b) })
+	stopBeats, beatsEnded := make(chan struct{}), make(chan struct{})
+	go func() { defer close(beatsEnded); p.beats(c.settle, stopBeats) }()
+
+	p.set("polling")
+	loops := max(1, p.o.Receivers)
+	p.loops.Store(int32(min(loops, 1<<20)))
+	for range loops {
+		c.group.Go(func() error { p.loop(c); return nil }) //nolint:contextcheck // its contexts travel in c
+	}
+	select {
+	case <-receive.Done():
+	case <-handle.Done():
+	}
+	began := p.drain()
+	_ = c.group.Wait() // the loops answer nothing: whatever happens to them is handled inside
+	p.awaitRuns(c)
+	p.flush()
+	close(stopBeats)
+	<-beatsEnded
+	p.deletes.stop()
+	p.hides.stop()
+	p.set("stopped")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report.Took = time.Since(began)
+	return p.report
+}
+
+func (p *Poller) open(receive, handle context.Context) (c contexts, end func()) {
+	settle := context.WithoutCancel(handle)
+	polls, cut := context.WithCancel(context.WithoutCancel(receive))
+	p.cut.Store(&cut)
+	stop := func() bool { return false }
+	if p.o.CutPolls {
+		stop = context.AfterFunc(receive, cut)
+	}
+	// A handle context that ends without the receive context ends both.
+	receive, endReceive := context.WithCancel(receive)
+	stopHandle := context.AfterFunc(handle, func() { endReceive(); cut() })
+	c = contexts{receive: receive, polls: polls, handle: handle, settle: settle, group: new(errgroup.Group)}
+	return c, func() { stop(); stopHandle(); endReceive(); cut() }
+}
+
+// drain switches to draining and returns when that was.
+func (p *Poller) drain() time.Time {
+	p.mu.Lock()
+	p.draining = true
+	p.state = "draining"
+	p.mu.Unlock()
+	p.deletes.rush()
+	p.hides.rush()
+	return time.Now()
+}
+
+// awaitRuns waits for the jobs: as long as the handle context lasts, and a little longer for those
+// that notice its end. The leases of the rest are cut short.
+func (p *Poller) awaitRuns(c contexts) {
+	idle := p.runs.empty()
+	select {
+	case <-idle:
+		return
+	case <-c.handle.Done():
+	}
+	timer := time.NewTimer(endGrace)
+	defer timer.Stop()
+	select {
+	case <-idle:
+		return
+	case <-timer.C:
+	}
+	left := p.ledger.running()
+	p.count(func(r *Report) { r.Abandoned += len(left) })
+	for len(left) > 0 {
+		n := min(len(left), queue.MaxBatch)
+		p.shorten(c.settle, left[:n])
+		left = left[n:]
+	}
+}
+
+// shorten cuts the leases of abandoned items short.
+func (p *Poller) shorten(ctx context.Context, items []*item) {
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	var handles []queue.ReceiptHandle
+	var visible []time.Duration
+	for _, it := range items {
+		p.ledger.endBeats(it)
+		handle, _, over := p.ledger.lease(it)
+		p.o.Hooks.note(ctx, it.d, IgnoresEnd, ErrDrain)
+		if !over {
+			handles, visible = append(handles, handle), append(visible, min(abandonedLease, p.o.Visibility))
+		}
+	}
+	if len(handles) > 0 {
+		p.o.Settler.ChangeVisibility(ctx, handles, visible)
+	}
+}
+
+// flush waits, within bounds, until everything that was decided has been answered.
+func (p *Poller) flush() {
+	p.flushEnd.Store(time.Now().Add(flushTimeout).UnixNano())
+	timer := time.NewTimer(flushTimeout + settleTimeout)
+	defer timer.Stop()
+	select {
+	case <-p.unsettled.empty():
+	case <-timer.C:
+		p.count(func(r *Report) { r.Uncertain += p.unsettled.count() })
+	}
+}
+
+func (p *Poller) flushOver(now time.Time) bool {
+	end := p.flushEnd.Load()
+	return end != 0 && now.UnixNano() > end
+}
+
+// Hurry cuts the open polls: the second signal.
+func (p *Poller) Hurry() {
+	if cut := p.cut.Load(); cut != nil {
+		(*cut)()
+	}
+}
+
+// Pause lets this queue rest in this process until the given time. An earlier end is not taken up.
+func (p *Poller) Pause(until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if until.After(p.paused) {
+		p.paused = until
+	}
+}
+
+func (p *Poller) pausedUntil() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.paused
+}
+
+// State tells what the poller is doing.
+func (p *Poller) State() State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := State{
+		State: p.state, Busy: int(p.busy.Load()), Receivers: int(p.loops.Load()),
+		LastPoll: p.lastPoll, Err: p.lastErr,
+	}
+	if p.polls.Load() > 0 {
+		s.PollEnds = time.Unix(0, p.openUntil.Load())
+	}
+	if s.State == "polling" && time.Now().Before(p.paused) {
+		s.State = "paused"
+	} else if s.State == "polling" && p.lastErr != nil {
+		s.State = "backing off"
+	}
+	return s
+}
+
+func (p *Poller) set(state string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = state
+}
+
+// polled records a completed receive.
+func (p *Poller) polled(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lastPoll, p.lastErr = time.Now(), err
+}
+
+// count changes the report, once the drain has begun.
+func (p *Poller) count(change func(*Report)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.draining {
+		change(&p.report)
+	}
+}

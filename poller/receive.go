@@ -1,0 +1,148 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/stationmaster/worker/queue"
+)
+
+const (
+	// maxReceivers bounds the adaptive receive loops of one queue.
+	maxReceivers = 32
+	minBackoff   = 500 * time.Millisecond
+	maxBackoff   = 30 * time.Second
+)
+
+// loop receives until the receive context ends. Nothing else stops it, save that a spare loop of
+// an adaptive poller ends itself when there is too little to do.
+func (p *Poller) loop(c contexts) {
+	full, failures := false, 0
+	for p.gate(c.receive) {
+		n, err := p.slots.acquire(c.receive, queue.MaxBatch, full)
+		if err != nil {
+			break
+		}
+		got, err := p.receive(c, n)
+		if err != nil {
+			failures++
+			full = false
+			if p.shrink() {
+				return
+			}
+			p.backOff(c.receive, err, failures)
+			continue
+		}
+		failures = 0
+		full = got == n
+		switch {
+		case full:
+			p.grow(c)
+		case got == 0 && p.shrink():
+			return
+		}
+	}
+	p.loops.Add(-1)
+}
+
+// receive does one receive and starts what it brought. The n slots are the caller's; what does
+// not start is freed here.
+func (p *Poller) receive(c contexts, n int) (got int, err error) {
+	unused := n
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("receive %s: panic: %v", p.o.Name, v)
+			p.o.Hooks.note(c.settle, nil, Recovered, err)
+		}
+		p.slots.release(unused)
+	}()
+	began := time.Now()
+	p.openUntil.Store(began.Add(queue.MaxWait).UnixNano())
+	p.polls.Add(1)
+	ds, err := p.o.Receiver.Receive(c.polls, n, queue.MaxWait)
+	p.polls.Add(-1)
+	if err != nil && c.polls.Err() != nil {
+		err = nil // cut on purpose
+	}
+	p.polled(err)
+	p.o.Hooks.received(c.settle, n, len(ds), time.Since(began), err)
+	if len(ds) == 0 {
+		return 0, err
+	}
+	unused -= p.dispatch(c, ds)
+	return len(ds), err
+}
+
+// grow starts another loop while receives come back full and slots are free for it.
+func (p *Poller) grow(c contexts) {
+	if p.o.Receivers > 0 || p.slots.available() == 0 {
+		return
+	}
+	limit := int32(min(maxReceivers, (p.slots.total+queue.MaxBatch-1)/queue.MaxBatch))
+	for {
+		n := p.loops.Load()
+		if n >= limit {
+			return
+		}
+		if p.loops.CompareAndSwap(n, n+1) {
+			c.group.Go(func() error { p.loop(c); return nil })
+			return
+		}
+	}
+}
+
+// shrink reports whether the calling loop should end: it is not the last one, and their number is
+// not pinned.
+func (p *Poller) shrink() bool {
+	if p.o.Receivers > 0 {
+		return false
+	}
+	for {
+		n := p.loops.Load()
+		if n <= 1 {
+			return false
+		}
+		if p.loops.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+}
+
+// gate waits while the queue is paused; false when the receive context has ended.
+func (p *Poller) gate(receive context.Context) bool {
+	for {
+		rest := time.Until(p.pausedUntil())
+		if rest <= 0 {
+			return receive.Err() == nil
+		}
+		if !sleep(receive, rest) {
+			return false
+		}
+	}
+}
+
+// backOff waits after a failed receive: longer for what does not mend itself in seconds, with
+// jitter, so that a fleet does not come back as one.
+func (p *Poller) backOff(receive context.Context, err error, failures int) {
+	first := minBackoff
+	if errors.Is(err, queue.ErrCredentials) || errors.Is(err, queue.ErrDenied) || errors.Is(err, queue.ErrNotFound) {
+		first = 4 * time.Second
+	}
+	d := min(maxBackoff, first<<min(failures-1, 10))
+	sleep(receive, d/2+rand.N(d/2))
+}
+
+// sleep waits for d; false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
