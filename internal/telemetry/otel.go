@@ -1,0 +1,87 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/contrib/exporters/autoexport"
+	"go.opentelemetry.io/otel"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// flushTimeout bounds the last export: a collector that is down must not hold a pod.
+const flushTimeout = 5 * time.Second
+
+// SetupOptions are what Setup needs to know.
+type SetupOptions struct {
+	// Lookup reads the environment, to decide whether anything is to be exported. The exporters
+	// read the rest of OpenTelemetry's variables from the process itself.
+	Lookup  func(string) (string, bool)
+	Version string
+	// Log takes what the SDK has to complain about.
+	Log *slog.Logger
+}
+
+// Setup installs OpenTelemetry's SDK as the global one when the standard variables name where to
+// export to, and does nothing otherwise. Shutdown flushes within bounds; it is never nil.
+func Setup(ctx context.Context, o SetupOptions) (shutdown func(context.Context) error, err error) {
+	var stops []func(context.Context) error
+	shutdown = func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+		defer cancel()
+		var errs []error
+		for _, stop := range stops {
+			errs = append(errs, stop(ctx))
+		}
+		return errors.Join(errs...)
+	}
+	traces, metrics := o.wants("TRACES"), o.wants("METRICS")
+	if !traces && !metrics {
+		return shutdown, nil
+	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		o.Log.LogAttrs(context.WithoutCancel(ctx), slog.LevelWarn, "telemetry", slog.Any("err", err))
+	}))
+	about, err := resource.New(ctx,
+		resource.WithAttributes(semconv.ServiceName("stationmaster-worker"), semconv.ServiceVersion(o.Version)),
+		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
+	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
+		return shutdown, fmt.Errorf("describe this process for OpenTelemetry: %w", err)
+	}
+	if traces {
+		exporter, err := autoexport.NewSpanExporter(ctx)
+		if err != nil {
+			return shutdown, fmt.Errorf("export traces: %w; check the OTEL_* variables", err)
+		}
+		provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
+		otel.SetTracerProvider(provider)
+		stops = append(stops, provider.Shutdown)
+	}
+	if metrics {
+		reader, err := autoexport.NewMetricReader(ctx)
+		if err != nil {
+			return shutdown, fmt.Errorf("export metrics: %w; check the OTEL_* variables", err)
+		}
+		provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(about))
+		otel.SetMeterProvider(provider)
+		stops = append(stops, provider.Shutdown)
+	}
+	return shutdown, nil
+}
+
+// wants says whether a signal is to be exported: an endpoint or an exporter is named for it, and
+// nothing turns it off.
+func (o *SetupOptions) wants(signal string) bool {
+	get := func(name string) string { v, _ := o.Lookup(name); return v }
+	exporter := get("OTEL_" + signal + "_EXPORTER")
+	if get("OTEL_SDK_DISABLED") == "true" || exporter == "none" {
+		return false
+	}
+	return exporter != "" || get("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || get("OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT") != ""
+}

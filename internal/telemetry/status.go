@@ -1,0 +1,144 @@
+package telemetry
+
+import (
+	"context"
+	"time"
+
+	"github.com/stationmaster/worker/poller"
+)
+
+// Status is the answer of GET /status.
+type Status struct {
+	Worker WorkerStatus           `json:"worker"`
+	Queues map[string]QueueStatus `json:"queues"`
+}
+
+// WorkerStatus says what the process is doing.
+type WorkerStatus struct {
+	State   string    `json:"state"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+}
+
+// QueueStatus says what the worker does with one queue, and the queue's own numbers.
+type QueueStatus struct {
+	Job   string `json:"job"`
+	State string `json:"state"`
+	// Error is why it is not polling.
+	Error     string `json:"error,omitempty"`
+	Slots     int    `json:"slots"`
+	Busy      int    `json:"busy"`
+	Receivers int    `json:"receivers"`
+	Counters
+	// Requests counts what was sent to SQS for this queue, retries included.
+	Requests int64 `json:"requests"`
+	// Visible and InFlight are SQS's approximate numbers, at most 15 s old; null when SQS does not
+	// tell.
+	Visible  *int64 `json:"visible"`
+	InFlight *int64 `json:"in_flight"`
+}
+
+// Status reads everything that GET /status shows.
+func (t *Telemetry) Status(ctx context.Context) Status {
+	all := t.all()
+	s := Status{
+		Worker: WorkerStatus{State: t.state.Load().(string), Version: t.version, Started: t.started.UTC()},
+		Queues: make(map[string]QueueStatus, len(all)),
+	}
+	for _, q := range all {
+		s.Queues[q.o.Name] = q.status(ctx)
+	}
+	return s
+}
+
+func (q *Queue) status(ctx context.Context) QueueStatus {
+	s := QueueStatus{Job: q.o.Job, State: "starting", Slots: q.o.Slots, Counters: q.Counters()}
+	source, fault := q.attached()
+	if fault != nil {
+		s.State, s.Error = "unavailable", fault.Error()
+	}
+	if source == nil {
+		return s
+	}
+	state := source.State()
+	s.State, s.Busy, s.Receivers, s.Requests = state.State, state.Busy, state.Receivers, source.Requests()
+	if state.Err != nil {
+		s.Error = state.Err.Error()
+	}
+	if visible, inFlight, ok := q.counts(ctx, source); ok {
+		s.Visible, s.InFlight = &visible, &inFlight
+	}
+	return s
+}
+
+// stuckAfter is how long no poll of a queue may complete: a long poll takes 20 s, a failed one at
+// most 30 s, and the pause after it as long again.
+const stuckAfter = 90 * time.Second
+
+// Stuck is a queue whose receive loops stand still although they should run.
+type Stuck struct {
+	Queue string
+	Since time.Duration
+}
+
+// Live returns the queues that completed no poll for too long. A failed poll is a completed one:
+// a restart mends no outage of AWS, and costs every message in flight a receive.
+func (t *Telemetry) Live() []Stuck {
+	var found []Stuck
+	for _, q := range t.all() {
+		source, _ := q.attached()
+		if source == nil {
+			continue // it is still being opened, which is retried with bounds of its own
+		}
+		if since := q.silent(source.State()); since > stuckAfter {
+			found = append(found, Stuck{Queue: q.o.Name, Since: since})
+		}
+	}
+	return found
+}
+
+// silent is for how long a poll has been due; 0 when none is.
+func (q *Queue) silent(s poller.State) time.Duration {
+	switch {
+	case s.State != "polling" && s.State != "backing off":
+		return 0
+	case s.PollEnds.IsZero() && s.Busy >= q.o.Slots:
+		return 0 // every slot works: there is nothing to poll for
+	}
+	last := s.LastPoll
+	if last.IsZero() {
+		last = q.t.started
+	}
+	return time.Since(last)
+}
+
+// Unready says why one queue is not being worked on.
+type Unready struct {
+	Queue, Why string
+}
+
+// Ready returns the queues that are not being polled, or whose last receive failed.
+func (t *Telemetry) Ready() []Unready {
+	var found []Unready
+	for _, q := range t.all() {
+		source, fault := q.attached()
+		why := ""
+		switch {
+		case fault != nil:
+			why = fault.Error()
+		case source == nil:
+			why = "not opened yet"
+		default:
+			state := source.State()
+			if state.Err != nil {
+				why = state.Err.Error()
+			} else if state.State != "polling" && state.State != "paused" {
+				why = state.State
+			}
+		}
+		if why != "" {
+			found = append(found, Unready{Queue: q.o.Name, Why: why})
+		}
+	}
+	return found
+}

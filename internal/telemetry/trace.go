@@ -1,0 +1,57 @@
+package telemetry
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/stationmaster/worker/internal/tracecarrier"
+	"github.com/stationmaster/worker/jobs"
+	"github.com/stationmaster/worker/poller"
+	"github.com/stationmaster/worker/queue"
+)
+
+// startSpan starts the process span of one delivery. The producer is linked and is not the parent:
+// a trace that spans hours of retries, or a replay next week, helps nobody. The conventions advise
+// the same.
+func (q *Queue) startSpan(ctx context.Context, d *queue.Delivery, info *jobs.Info) context.Context {
+	from, ok := producer(ctx, d, info)
+	options := append(make([]trace.SpanStartOption, 0, 4),
+		trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithNewRoot(),
+		q.attributes.span,
+		trace.WithAttributes(semconv.MessagingMessageID(d.MessageID), attribute.Int("worker.receive_count", d.Receives)))
+	if ok {
+		options = append(options, trace.WithLinks(trace.Link{SpanContext: from}))
+	}
+	ctx, _ = q.t.tracer.Start(ctx, q.attributes.spanName, options...) //nolint:spancheck // endSpan ends it
+	return ctx
+}
+
+func endSpan(ctx context.Context, outcome string, o poller.Outcome) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		span.End()
+		return
+	}
+	span.SetAttributes(attribute.String("worker.outcome", outcome), attribute.Int("worker.attempt", o.Attempt))
+	if o.Err != nil && o.Returned == "" {
+		span.SetAttributes(semconv.ErrorTypeKey.String(outcome))
+		span.SetStatus(codes.Error, o.Err.Error())
+	}
+	span.End()
+}
+
+// producer finds the span that published or sent the message: in its SQS attributes, in the
+// envelope's, or in the AWSTraceHeader, which SNS and SQS pass on by themselves.
+func producer(ctx context.Context, d *queue.Delivery, info *jobs.Info) (trace.SpanContext, bool) {
+	none := trace.ContextWithSpanContext(ctx, trace.SpanContext{})
+	from := trace.SpanContextFromContext(tracecarrier.Extract(none, d.Attributes, ""))
+	if !from.IsValid() {
+		from = trace.SpanContextFromContext(tracecarrier.Extract(none, info.Attributes, d.TraceHeader))
+	}
+	return from, from.IsValid()
+}
