@@ -98,7 +98,7 @@ func (c *call) deleteTopic() (any, error) {
 		}
 		delete(c.s.sns.topics, arn)
 	}
-	return nil, nil //nolint:nilnil // an action that answers nothing
+	return nil, nil // an action that answers nothing
 }
 
 func (c *call) listTopics() (any, error) {
@@ -198,7 +198,7 @@ func (c *call) setTopicAttributes() (any, error) {
 	} else {
 		t.attributes[name] = value
 	}
-	return nil, nil //nolint:nilnil // an action that answers nothing
+	return nil, nil // an action that answers nothing
 }
 
 // feedback attributes are kept and read back; nothing is ever written to a log group.

@@ -1,0 +1,169 @@
+package localaws
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stationmaster/worker/internal/snsfilter"
+)
+
+// set changes one attribute; a nil value takes it away. Nothing changes when it is refused. The
+// prefix of the error's text depends on the call.
+func (o *subscriptionOptions) set(name string, value *string, prefix string) *apiError {
+	text := ""
+	if value != nil {
+		text = *value
+	}
+	switch name {
+	case "RawMessageDelivery":
+		raw, err := strconv.ParseBool(strings.ToLower(text))
+		if err != nil || len(text) < len("true") { // ParseBool takes "1" and "t" too
+			return invalidParameter(prefix+"RawMessageDelivery: Invalid value [%s]. Must be true or false.", text)
+		}
+		o.raw = raw
+	case "FilterPolicy":
+		if value == nil {
+			text = "{}" // which lets everything pass, and is how a policy is taken away
+		}
+		return o.setFilter(text, o.scope, prefix)
+	case "FilterPolicyScope":
+		scope := snsfilter.Scope(text)
+		if scope != snsfilter.Attributes && scope != snsfilter.Body {
+			return invalidParameter(prefix+"FilterPolicyScope: Invalid value [%s]. Please use either MessageBody or MessageAttributes", text)
+		}
+		if o.filter != nil {
+			return o.setFilter(o.filterText, scope, prefix)
+		}
+		o.scope = scope
+	case "RedrivePolicy":
+		return o.setRedrive(value, prefix)
+	default:
+		return checkSubscriptionAttribute(name, prefix)
+	}
+	return nil
+}
+
+func (o *subscriptionOptions) setFilter(text string, scope snsfilter.Scope, prefix string) *apiError {
+	policy, err := snsfilter.Parse(text, scope)
+	if later := (*snsfilter.UnsupportedError)(nil); errors.As(err, &later) {
+		return unsupported("the operator " + later.Operator + " in a FilterPolicy")
+	}
+	if err != nil {
+		return invalidParameter(prefix+"%s", err)
+	}
+	o.filter, o.filterText, o.scope = policy, text, scope
+	if plainJSON(text) == "{}" {
+		o.filter, o.filterText = nil, ""
+	}
+	return nil
+}
+
+// setRedrive looks at the ARN's spelling and at nothing behind it: a dead-letter queue that is not
+// there, or lets nobody in, is found out by the first message that needs it.
+func (o *subscriptionOptions) setRedrive(value *string, prefix string) *apiError {
+	if value == nil {
+		o.redrive, o.deadLetter = "", ""
+		return nil
+	}
+	var keys map[string]any
+	if err := json.Unmarshal([]byte(*value), &keys); err != nil || keys == nil {
+		return invalidParameter(prefix + "RedrivePolicy: failed to parse JSON.")
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if key != "deadLetterTargetArn" {
+			return invalidParameter(prefix+"RedrivePolicy: invalid JSON. Attribute %s is unknown", key)
+		}
+	}
+	arn, _ := keys["deadLetterTargetArn"].(string)
+	if _, _, ok := queueOf(arn); !ok {
+		return invalidParameter(prefix + "RedrivePolicy: deadLetterTargetArn is an invalid arn")
+	}
+	o.redrive, o.deadLetter = *value, arn
+	return nil
+}
+
+func checkSubscriptionAttribute(name, prefix string) *apiError {
+	switch name {
+	case "FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy":
+		return nil
+	case "DeliveryPolicy", "SubscriptionRoleArn", "ReplayPolicy":
+		return unsupported("the subscription attribute " + name + ", which does not concern queues of standard topics,")
+	}
+	return invalidParameter(prefix + "AttributeName")
+}
+
+// plainJSON is a policy in one spelling, to compare what it says.
+func plainJSON(text string) string {
+	if text == "" {
+		return "{}"
+	}
+	var v any
+	if json.Unmarshal([]byte(text), &v) != nil {
+		return text
+	}
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return text
+	}
+	return string(plain)
+}
+
+func (c *call) setSubscriptionAttributes() (any, error) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	sub, e := c.subscription()
+	if e != nil {
+		return nil, e
+	}
+	var value *string
+	if c.form.Has("AttributeValue") {
+		given := c.form.Get("AttributeValue")
+		value = &given
+	}
+	name := c.form.Get("AttributeName")
+	if name == "FilterPolicyScope" && sub.options.filter == nil {
+		// Checked and forgotten: AWS keeps no scope without a policy.
+		forgotten := sub.options
+		return nil, asError(forgotten.set(name, value, ""))
+	}
+	return nil, asError(sub.options.set(name, value, ""))
+}
+
+// asError keeps a nil *apiError from becoming an error that is not nil.
+func asError(e *apiError) error {
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
+func (c *call) getSubscriptionAttributes() (any, error) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	sub, e := c.subscription()
+	if e != nil {
+		return nil, e
+	}
+	all := map[string]string{
+		"SubscriptionArn":              sub.arn,
+		"TopicArn":                     sub.topic,
+		"Protocol":                     "sqs",
+		"Endpoint":                     sub.endpoint,
+		"Owner":                        c.s.account,
+		"SubscriptionPrincipal":        "arn:" + partition(sub.region) + ":iam::" + c.s.account + ":root",
+		"ConfirmationWasAuthenticated": "true",
+		"PendingConfirmation":          "false",
+		"RawMessageDelivery":           strconv.FormatBool(sub.options.raw),
+	}
+	if sub.options.filter != nil {
+		all["FilterPolicy"], all["FilterPolicyScope"] = sub.options.filterText, string(sub.options.scope)
+	}
+	if sub.options.redrive != "" {
+		all["RedrivePolicy"] = sub.options.redrive
+	}
+	return attributesAnswer{newXMLMap(all)}, nil
+}
