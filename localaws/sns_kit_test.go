@@ -1,0 +1,153 @@
+package localaws_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/stationmaster/worker/localaws"
+)
+
+const (
+	snsAccount  = "000000000000"
+	snsTopicARN = "arn:aws:sns:us-east-1:000000000000:invitations"
+)
+
+// snsKit is a server with the real clients of both services in front of it.
+type snsKit struct {
+	*localaws.Server
+	sns *sns.Client
+	sqs *sqs.Client
+
+	mu    sync.Mutex
+	drops []localaws.Drop
+}
+
+func newSNSKit(t *testing.T) *snsKit {
+	t.Helper()
+	k := &snsKit{Server: localaws.New(localaws.Options{})}
+	k.sns, k.sqs = k.clients("us-east-1")
+	k.Dropped(func(d localaws.Drop) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.drops = append(k.drops, d)
+	})
+	return k
+}
+
+func (k *snsKit) clients(region string) (*sns.Client, *sqs.Client) {
+	cfg := aws.Config{
+		Region: region, BaseEndpoint: aws.String("http://localaws.test"), RetryMaxAttempts: 1,
+		HTTPClient: &http.Client{Transport: k.Transport()},
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "secret"}, nil
+		}),
+	}
+	return sns.NewFromConfig(cfg), sqs.NewFromConfig(cfg)
+}
+
+// dropped takes what was lost since the last call.
+func (k *snsKit) dropped() []localaws.Drop {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	drops := k.drops
+	k.drops = nil
+	return drops
+}
+
+func snsQueueARN(name string) string { return "arn:aws:sqs:us-east-1:" + snsAccount + ":" + name }
+
+// letIn is the policy that lets a topic send to a queue.
+func letIn(queue, topic string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage",` +
+		`"Resource":"` + snsQueueARN(queue) + `","Condition":{"ArnEquals":{"aws:SourceArn":"` + topic + `"}}}]}`
+}
+
+// queue makes a queue with attributes, and returns its URL.
+func (k *snsKit) queue(t *testing.T, name string, attributes map[string]string) string {
+	t.Helper()
+	out, err := k.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *out.QueueUrl
+}
+
+// open makes a queue that the topic may send to.
+func (k *snsKit) open(t *testing.T, name string) string {
+	t.Helper()
+	return k.queue(t, name, map[string]string{"Policy": letIn(name, snsTopicARN)})
+}
+
+func (k *snsKit) topic(t *testing.T, attributes map[string]string) {
+	t.Helper()
+	out, err := k.sns.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String("invitations"), Attributes: attributes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *out.TopicArn != snsTopicARN {
+		t.Fatalf("topic %s, want %s", *out.TopicArn, snsTopicARN)
+	}
+}
+
+// subscribe subscribes a queue to the topic, and returns the subscription's ARN.
+func (k *snsKit) subscribe(t *testing.T, queue string, attributes map[string]string) string {
+	t.Helper()
+	arn, err := k.trySubscribe(t, "sqs", snsQueueARN(queue), attributes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return arn
+}
+
+func (k *snsKit) trySubscribe(t *testing.T, protocol, endpoint string, attributes map[string]string) (string, error) {
+	t.Helper()
+	out, err := k.sns.Subscribe(t.Context(), &sns.SubscribeInput{
+		TopicArn: aws.String(snsTopicARN), Protocol: &protocol, Endpoint: &endpoint, Attributes: attributes, ReturnSubscriptionArn: true,
+	})
+	if err != nil {
+		return "", err
+	}
+	return *out.SubscriptionArn, nil
+}
+
+// publish publishes a message to the topic, and returns its id.
+func (k *snsKit) publish(t *testing.T, in *sns.PublishInput) string {
+	t.Helper()
+	in.TopicArn = aws.String(snsTopicARN)
+	out, err := k.sns.Publish(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *out.MessageId
+}
+
+// receive takes what waits in a queue now.
+func (k *snsKit) receive(t *testing.T, url string) []sqstypes.Message {
+	t.Helper()
+	out, err := k.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+		QueueUrl: &url, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"},
+		MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{"All"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Messages
+}
+
+// snsCode is the code of an API error, with its text.
+func snsCode(err error) (code, text string) {
+	var e smithy.APIError
+	if !errors.As(err, &e) {
+		return "", ""
+	}
+	return e.ErrorCode(), e.ErrorMessage()
+}
