@@ -13,9 +13,12 @@ const maxLinger = 100 * time.Millisecond
 // batcher gathers entries into requests of ten. It lingers only as long as the pace of what comes
 // in makes a fuller batch likely, and not at all once hurried.
 type batcher[E any] struct {
-	in     chan E
-	flush  func([]E)
-	permit chan struct{} // bounds the requests in flight
+	in    chan E
+	flush func([]E)
+	// ready hands batches to the flushers, of which there are at most so many as requests may be in
+	// flight. They stay, because a new goroutine would grow its stack anew through the whole SDK.
+	ready    chan []E
+	flushers int
 
 	hurried chan struct{}
 	hurry   sync.Once
@@ -28,12 +31,13 @@ type batcher[E any] struct {
 // newBatcher starts a batcher whose buffer holds room entries; a put beyond it waits.
 func newBatcher[E any](room, requests int, flush func([]E)) *batcher[E] {
 	b := &batcher[E]{
-		in:      make(chan E, room),
-		flush:   flush,
-		permit:  make(chan struct{}, requests),
-		hurried: make(chan struct{}),
-		closed:  make(chan struct{}),
-		done:    make(chan struct{}),
+		in:       make(chan E, room),
+		flush:    flush,
+		ready:    make(chan []E),
+		flushers: requests,
+		hurried:  make(chan struct{}),
+		closed:   make(chan struct{}),
+		done:     make(chan struct{}),
 	}
 	go b.gather()
 	return b
@@ -67,6 +71,7 @@ func (b *batcher[E]) stop() {
 func (b *batcher[E]) gather() {
 	defer close(b.done)
 	defer b.flying.Wait()
+	defer close(b.ready)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	pace := newPace()
@@ -78,11 +83,23 @@ func (b *batcher[E]) gather() {
 		batch := append(make([]E, 0, queue.MaxBatch), first)
 		pace.tick(time.Now(), 1)
 		batch = b.fill(batch, pace, timer)
-		b.permit <- struct{}{}
-		b.flying.Go(func() {
-			defer func() { <-b.permit }()
-			b.flush(batch)
-		})
+		select {
+		case b.ready <- batch:
+			continue
+		default:
+		}
+		if b.flushers > 0 {
+			b.flushers--
+			b.flying.Go(b.flushAll)
+		}
+		b.ready <- batch
+	}
+}
+
+// flushAll is one flusher.
+func (b *batcher[E]) flushAll() {
+	for batch := range b.ready {
+		b.flush(batch)
 	}
 }
 

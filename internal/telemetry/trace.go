@@ -48,6 +48,9 @@ func endSpan(ctx context.Context, outcome string, o poller.Outcome) {
 // producer finds the span that published or sent the message: in its SQS attributes, in the
 // envelope's, or in the AWSTraceHeader, which SNS and SQS pass on by themselves.
 func producer(ctx context.Context, d *queue.Delivery, info *jobs.Info) (trace.SpanContext, bool) {
+	if len(d.Attributes) == 0 && len(info.Attributes) == 0 && d.TraceHeader == "" {
+		return trace.SpanContext{}, false // the common case of a producer that does not trace
+	}
 	none := trace.ContextWithSpanContext(ctx, trace.SpanContext{})
 	from := trace.SpanContextFromContext(tracecarrier.Extract(none, d.Attributes, ""))
 	if !from.IsValid() {
