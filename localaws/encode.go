@@ -153,15 +153,17 @@ func (c *call) describe() *Request {
 		return r
 	}
 	var body struct {
-		QueueUrl string //nolint:revive // the name on the wire
-		Entries  []struct{ Id string }
+		QueueURL string `json:"QueueUrl"`
+		Entries  []struct {
+			ID string `json:"Id"`
+		}
 	}
 	if err := json.Unmarshal(c.body, &body); err != nil {
 		return r // the action itself will say what is wrong with it
 	}
-	r.Target = body.QueueUrl
+	r.Target = body.QueueURL
 	for _, entry := range body.Entries {
-		r.Entries = append(r.Entries, entry.Id)
+		r.Entries = append(r.Entries, entry.ID)
 	}
 	return r
 }

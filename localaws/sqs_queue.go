@@ -1,5 +1,16 @@
 package localaws
 
+import (
+	"container/list"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// maxInFlight is how many messages of one queue may be in flight. Source: ReceiveMessage, SQS API
+// reference.
+const maxInFlight = 120_000
+
 // sqsAttribute is a message attribute. Binary types use Binary, all others String.
 type sqsAttribute struct {
 	Type   string
@@ -17,19 +28,117 @@ type sqsMessage struct {
 
 // sqsQueue is one standard queue. Server.mu guards it.
 type sqsQueue struct {
-	arn, name string
-	policy    string
+	arn, name, region string
+	serial            uint64            // names this incarnation of the queue in receipt handles
+	attributes        map[string]string // as SetQueueAttributes got them, defaults filled in
+	settings                            // the same, read
+	tags              map[string]string
+	created, modified time.Time
+	purged            time.Time
+
+	*store
+	waiting list.List // of chan struct{}, one for each long poll; who is woken leaves the list
+	alarm   *time.Timer
+	alarmAt time.Time
 }
 
 // queueByARN finds a queue, or nil. s.mu is held.
 func (s *Server) queueByARN(arn string) *sqsQueue { return s.queues[arn] }
 
-// deliver puts a message into a queue, or says why SQS refuses it. s.mu is held.
-func (s *Server) deliver(queueARN string, _ sqsMessage) error {
-	if s.queueByARN(queueARN) == nil {
-		return refuse("QueueDoesNotExist", "The specified queue does not exist.")
+// queue finds the queue of a queue URL. Only the last two parts of its path count: the host is
+// whatever the client reaches the server by. s.mu is held.
+func (c *call) queue(queueURL string) (*sqsQueue, error) {
+	if queueURL == "" {
+		return nil, missing("QueueUrl")
 	}
-	return nil
+	u, err := url.Parse(queueURL)
+	if err != nil {
+		return nil, invalidAddress(queueURL)
+	}
+	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+	if len(parts) < 2 {
+		return nil, invalidAddress(queueURL)
+	}
+	account, name := parts[len(parts)-2], parts[len(parts)-1]
+	q := c.s.queues["arn:"+partition(c.region)+":sqs:"+c.region+":"+account+":"+name]
+	if q == nil {
+		return nil, noSuchQueue()
+	}
+	q.tick(time.Now(), q.retention)
+	return q, nil
 }
 
-func (c *call) runSQS() (any, error) { return nil, unsupported(c.action) }
+func (c *call) queueURL(q *sqsQueue) string {
+	return "http://" + c.host + "/" + c.s.account + "/" + q.name
+}
+
+func noSuchQueue() *apiError {
+	return refuse("QueueDoesNotExist", "The specified queue does not exist.")
+}
+
+func invalidAddress(address string) *apiError {
+	return &apiError{Status: 404, Code: "InvalidAddress", Message: "The address " + address + " is not valid for this endpoint."}
+}
+
+// next is a number that nothing else on this server has. s.mu is held.
+func (s *Server) next() uint64 {
+	s.serial++
+	return s.serial
+}
+
+// room says whether a receive can be given anything.
+func (q *sqsQueue) room() bool { return q.ready.Len() > 0 && q.inFlight < maxInFlight }
+
+// stir wakes the longest waiting receive when there is something for it; when that one is done
+// with the queue it stirs again. So one message wakes one receive, and no message lies there
+// while receives wait. s.mu is held.
+func (q *sqsQueue) stir() {
+	if front := q.waiting.Front(); front != nil && q.room() {
+		q.wake(front)
+	}
+}
+
+func (q *sqsQueue) wake(e *list.Element) {
+	q.waiting.Remove(e)
+	e.Value.(chan struct{}) <- struct{}{} // has room for the one wake that it gets
+}
+
+// wakeAll sends every waiting receive to look again.
+func (q *sqsQueue) wakeAll() {
+	for q.waiting.Len() > 0 {
+		q.wake(q.waiting.Front())
+	}
+}
+
+// watch sees to it that waiting receives wake when the next hidden message is due. Without
+// anybody waiting there is no timer: every request brings the queue up to date itself. s.mu is
+// held.
+func (s *Server) watch(q *sqsQueue) {
+	next := q.hidden.first()
+	if next == nil || q.waiting.Len() == 0 || (q.alarm != nil && q.alarmAt.Equal(next.due)) {
+		return
+	}
+	if q.alarm != nil {
+		q.alarm.Stop()
+	}
+	var alarm *time.Timer
+	ring := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if q.alarm != alarm {
+			return // another one was set while this one rang
+		}
+		q.alarm = nil
+		s.settle(q)
+	}
+	q.alarmAt = next.due
+	alarm = time.AfterFunc(time.Until(next.due), ring)
+	q.alarm = alarm
+}
+
+// settle is called when something about a queue's messages has changed. s.mu is held.
+func (s *Server) settle(q *sqsQueue) {
+	q.tick(time.Now(), q.retention)
+	q.stir()
+	s.watch(q)
+}
