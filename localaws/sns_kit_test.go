@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -44,14 +46,41 @@ func newSNSKit(t *testing.T) *snsKit {
 }
 
 func (k *snsKit) clients(region string) (*sns.Client, *sqs.Client) {
+	return k.clientsWith(region, "X-Test", "1")
+}
+
+// clientsWith are clients that send a header along.
+func (k *snsKit) clientsWith(region, header, value string) (*sns.Client, *sqs.Client) {
 	cfg := aws.Config{
 		Region: region, BaseEndpoint: aws.String("http://localaws.test"), RetryMaxAttempts: 1,
-		HTTPClient: &http.Client{Transport: k.Transport()},
+		HTTPClient: &http.Client{Transport: withHeader{k.Transport(), header, value}},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "secret"}, nil
 		}),
 	}
 	return sns.NewFromConfig(cfg), sqs.NewFromConfig(cfg)
+}
+
+type withHeader struct {
+	http.RoundTripper
+	header, value string
+}
+
+func (w withHeader) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set(w.header, w.value)
+	return w.RoundTripper.RoundTrip(r)
+}
+
+// post sends a form by hand, and returns the answer.
+func (k *snsKit) post(t *testing.T, form string) (status int, body []byte) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localaws.test/", strings.NewReader(form))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKID/20260131/us-east-1/sns/aws4_request, SignedHeaders=host, Signature=0")
+	w := httptest.NewRecorder()
+	k.ServeHTTP(w, r)
+	return w.Code, w.Body.Bytes()
 }
 
 // dropped takes what was lost since the last call.
