@@ -57,7 +57,7 @@ func (o *subscriptionOptions) setFilter(text string, scope snsfilter.Scope, pref
 	}
 	o.filter, o.filterText, o.scope = policy, text, scope
 	if plainJSON(text) == "{}" {
-		o.filter, o.filterText = nil, ""
+		o.filter, o.filterText, o.scope = nil, "", snsfilter.Attributes
 	}
 	return nil
 }

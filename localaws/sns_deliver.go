@@ -15,8 +15,9 @@ const maxRawAttributes = 10
 // fanOut delivers a message to each subscription that lets it pass, and returns what was lost: a
 // refusal by the queue is no error to the publisher, and SNS does not try again. c.s.mu is held.
 func (c *call) fanOut(t *topic, p *published) (lost []Drop) {
+	attributes := filterable(p)
 	for _, sub := range t.subscriptions {
-		if !sub.options.filter.Match(p.forSQS(), filterable(p)) {
+		if !sub.options.filter.Match(p.forSQS(), attributes) {
 			continue
 		}
 		m, why := p.forSubscription(t, sub, c.host)

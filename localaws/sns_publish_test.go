@@ -325,3 +325,29 @@ func TestBinaryAttributeThatIsNoBase64(t *testing.T) {
 		t.Errorf("%d %s", status, answer)
 	}
 }
+
+// FuzzSNSForm: whatever a form says, the answer is one of SNS's, and never a fault of the server.
+func FuzzSNSForm(f *testing.F) {
+	topic := "&TopicArn=" + snsTopicARN
+	for _, form := range []string{
+		"Action=Publish&Message=m" + topic,
+		"Action=Publish&Message=%7B%22default%22%3A1%7D&MessageStructure=json&Subject=%00" + topic,
+		"Action=PublishBatch&PublishBatchRequestEntries.member.1.Id=a&PublishBatchRequestEntries.member.1.Message=m" + topic,
+		"Action=Subscribe&Protocol=sqs&Endpoint=" + snsQueueARN("q") + "&Attributes.entry.1.key=FilterPolicy&Attributes.entry.1.value=%7B%7D" + topic,
+		"Action=CreateTopic&Name=x&Tags.member.1.Key=k&Tags.member.1.Value=v",
+		"Action=ListTopics&NextToken=-1",
+		"Action=ListSubscriptions&NextToken=9999999999999999999",
+		"Action=Unsubscribe&SubscriptionArn=a:b:c:d:e:f:g",
+	} {
+		f.Add(form)
+	}
+	f.Fuzz(func(t *testing.T, form string) {
+		k := newSNSKit(t)
+		k.topic(t, nil)
+		k.subscribe(t, "q", nil)
+		status, answer := k.post(t, "Version=2010-03-31&"+form)
+		if status >= 500 || !bytes.HasSuffix(answer, []byte("Response>")) {
+			t.Errorf("%q: %d %s", form, status, answer)
+		}
+	})
+}

@@ -116,7 +116,7 @@ func TestSubscribeRefuses(t *testing.T) {
 func TestSetSubscriptionAttributes(t *testing.T) {
 	k := newSNSKit(t)
 	k.topic(t, nil)
-	arn := k.subscribe(t, "q", nil)
+	arn := k.subscribe(t, "q", map[string]string{"FilterPolicyScope": "MessageBody"}) // no policy: forgotten
 	set := func(name string, value *string) error {
 		_, err := k.sns.SetSubscriptionAttributes(t.Context(), &sns.SetSubscriptionAttributesInput{SubscriptionArn: &arn, AttributeName: &name, AttributeValue: value})
 		return err
@@ -136,6 +136,8 @@ func TestSetSubscriptionAttributes(t *testing.T) {
 		{"FilterPolicyScope", aws.String("MessageAttributes"), "Invalid parameter: Filter policy scope MessageAttributes does not support nested filter policy", map[string]string{"FilterPolicy": `{"a":{"b":["c"]}}`, "FilterPolicyScope": "MessageBody"}},
 		{"FilterPolicy", aws.String(""), "Invalid parameter: FilterPolicy: failed to parse JSON.", map[string]string{"FilterPolicy": `{"a":{"b":["c"]}}`, "FilterPolicyScope": "MessageBody"}},
 		{"FilterPolicy", aws.String("{}"), "", map[string]string{}},
+		{"FilterPolicy", aws.String(`{"a":["c"]}`), "", map[string]string{"FilterPolicy": `{"a":["c"]}`, "FilterPolicyScope": "MessageAttributes"}},
+		{"FilterPolicy", nil, "", map[string]string{}},
 		{"RedrivePolicy", &redrive, "", map[string]string{"RedrivePolicy": redrive}},
 		{"RedrivePolicy", aws.String(""), "Invalid parameter: RedrivePolicy: failed to parse JSON.", map[string]string{"RedrivePolicy": redrive}},
 		{"RedrivePolicy", nil, "", map[string]string{}},
