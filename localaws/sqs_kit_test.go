@@ -153,3 +153,5 @@ func roundTrip(t testing.TB, s *localaws.Server, r *http.Request) (status int, c
 	}
 	return response.StatusCode, answer.Type, response.Header
 }
+
+func sqsARN(name string) string { return "arn:aws:sqs:us-east-1:000000000000:" + name }
