@@ -71,7 +71,10 @@ func TestAnAddressIsCheckedWhenItIsDialled(t *testing.T) {
 func TestPostSendsTheRequestAsItIs(t *testing.T) {
 	var got *http.Request
 	var size int64
-	to := serve(t, func(w http.ResponseWriter, r *http.Request) { got, size = r, r.ContentLength; w.WriteHeader(http.StatusAccepted) })
+	to := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got, size = r, r.ContentLength
+		w.WriteHeader(http.StatusAccepted)
+	})
 	header := http.Header{"Content-Type": {"application/json"}}
 	err := client(t, outbound.Options{AllowPrivate: true}).Post(t.Context(), to.JoinPath("in"), header, []byte(`{"a":1}`))
 	if err != nil {
