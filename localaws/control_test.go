@@ -27,7 +27,7 @@ func TestControlAnswersInsteadOfTheService(t *testing.T) {
 		seen = append(seen, *r)
 		return &localaws.Fault{Status: 403, Code: "RequestThrottled", Message: "slower"}
 	})
-	_, err := k.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str("x")})
+	_, err := k.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("x")})
 	if !is[*types.RequestThrottled](err) {
 		t.Errorf("SendMessage: %v", err)
 	}
@@ -45,7 +45,7 @@ func TestControlLosesTheAnswer(t *testing.T) {
 	k := newSQSKit()
 	queue := k.create(t, "work", nil)
 	stop := k.Control("", func(*localaws.Request) *localaws.Fault { return &localaws.Fault{Lose: true} })
-	_, err := k.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str("x")})
+	_, err := k.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("x")})
 	if err == nil || code(err) != "" {
 		t.Errorf("SendMessage: %v, want an error of the connection", err)
 	}
@@ -103,7 +103,7 @@ func TestControlDelays(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := k.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str("given up")})
+		_, err := k.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("given up")})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a client that gave up: %v", err)
 		}
@@ -116,7 +116,11 @@ func TestControlDelays(t *testing.T) {
 // The same server behind a socket, as worker dev runs it.
 func TestOverHTTP(t *testing.T) {
 	s := localaws.New(localaws.Options{Account: "123456789012"})
-	server := httptest.NewServer(s)
+	ended := make(chan string, 16) // actions that the server is done with
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.ServeHTTP(w, r)
+		ended <- r.Header.Get("X-Amz-Target")
+	}))
 	defer server.Close()
 	cfg := sdkConfig(s, "eu-central-1")
 	cfg.BaseEndpoint, cfg.HTTPClient = &server.URL, server.Client()
@@ -126,14 +130,14 @@ func TestOverHTTP(t *testing.T) {
 		t.Errorf("GetCallerIdentity: %+v, %v", identity, err)
 	}
 	client := sqs.NewFromConfig(cfg)
-	created, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: str("work")})
+	created, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: new("work")})
 	if err != nil || *created.QueueUrl != server.URL+"/123456789012/work" {
 		t.Fatalf("CreateQueue: %v, %v", created, err)
 	}
 	// A client that closes its connection during a poll takes no message with it.
 	ctx, cancel := context.WithCancel(t.Context())
 	started := make(chan struct{})
-	s.Control("ReceiveMessage", func(*localaws.Request) *localaws.Fault { close(started); return nil })
+	stop := s.Control("ReceiveMessage", func(*localaws.Request) *localaws.Fault { close(started); return nil })
 	gone := make(chan error)
 	go func() {
 		_, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: created.QueueUrl, WaitTimeSeconds: 20})
@@ -144,8 +148,21 @@ func TestOverHTTP(t *testing.T) {
 	if err := <-gone; !errors.Is(err, context.Canceled) {
 		t.Errorf("the canceled poll: %v", err)
 	}
-	stop := s.Control("SendMessage", func(*localaws.Request) *localaws.Fault { return &localaws.Fault{Lose: true} })
-	if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: created.QueueUrl, MessageBody: str("x")}); err == nil || code(err) != "" {
+	for action := range ended { // long before its 20 seconds: the server notices that the client has gone
+		if action == "AmazonSQS.ReceiveMessage" {
+			break
+		}
+	}
+	stop()
+	if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: created.QueueUrl, MessageBody: new("for the next")}); err != nil {
+		t.Fatal(err)
+	}
+	next, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: created.QueueUrl})
+	if err != nil || len(next.Messages) != 1 {
+		t.Errorf("the next receive: %v, %v", next, err)
+	}
+	stop = s.Control("SendMessage", func(*localaws.Request) *localaws.Fault { return &localaws.Fault{Lose: true} })
+	if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: created.QueueUrl, MessageBody: new("x")}); err == nil || code(err) != "" {
 		t.Errorf("a lost answer: %v, want an error of the connection", err)
 	}
 	stop()
@@ -158,7 +175,7 @@ func TestServersDoNotShare(t *testing.T) {
 	if !is[*types.QueueDoesNotExist](err) {
 		t.Errorf("a queue of another server: %v", err)
 	}
-	if status, _, _ := roundTrip(t, one.Server, httptest.NewRequest(http.MethodGet, "/", nil)); status != http.StatusForbidden {
+	if status, _, _ := roundTrip(t, one.Server, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)); status != http.StatusForbidden {
 		t.Errorf("a request without credentials: %d", status)
 	}
 }

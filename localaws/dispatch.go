@@ -98,7 +98,7 @@ func (c *call) open(r *http.Request) (encode func(any, error) *answer) {
 }
 
 // authorize takes any credentials, and the region from the scope of their signature:
-// AWS4-HMAC-SHA256 Credential=AKID/20260131/eu-west-1/sqs/aws4_request, SignedHeaders=…
+// AWS4-HMAC-SHA256 Credential=AKID/20260131/eu-west-1/sqs/aws4_request, SignedHeaders=… and more.
 func (c *call) authorize(r *http.Request) error {
 	credential := r.URL.Query().Get("X-Amz-Credential")
 	if signed := r.Header.Get("Authorization"); signed != "" {
@@ -181,7 +181,7 @@ func (c *call) arn(service, name string) string {
 // newID makes an id as AWS's requests and messages have them: a random UUID.
 func newID() string {
 	var b [16]byte
-	rand.Read(b[:]) //nolint:errcheck // it never fails: crypto/rand ends the program instead
+	rand.Read(b[:]) // never fails: crypto/rand would end the program
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -12,17 +12,3 @@
 // It has no clock of its own and holds no lock while it waits, so that it runs under
 // testing/synctest, with Transport in place of a socket.
 package localaws
-
-// BORDER between the server with SQS (A1) and SNS (A2, files sns_*.go). Remove when both are done.
-//
-//   - SNS's state is the field Server.sns of type snsState; newSNSState makes it.
-//   - snsActions maps the Action of a form-encoded request to a queryAction: it reads c.form, takes
-//     c.s.mu itself (release it before waiting on anything), and returns what stands inside
-//     <XResult>…</XResult> as a value for encoding/xml (nil: no result element), or an *apiError.
-//   - c.region is the request's region, c.s.account the account, c.arn("sns", name) an ARN in both.
-//   - apiError{Status, Code, Message, Type}: errors of a request. c.entryFault(id) is the injected
-//     failure of a batch entry, nil when there is none.
-//   - Server.queueByARN and Server.deliver want s.mu held and never wait; deliver enqueues, with
-//     SQS's own checks (exists, size, attributes), and wakes receivers.
-//     sqsQueue.policy is the queue's Policy attribute, "" when there is none.
-//   - Server.drop(Drop{…}) tells the Dropped callbacks; call it WITHOUT s.mu.

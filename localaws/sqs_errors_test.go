@@ -10,8 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-func str(s string) *string { return &s }
-
 func attribute(kind, value string) types.MessageAttributeValue {
 	return types.MessageAttributeValue{DataType: &kind, StringValue: &value}
 }
@@ -29,7 +27,7 @@ func TestSendRefuses(t *testing.T) {
 	queue := k.create(t, "work", nil)
 	small := k.create(t, "small", map[string]string{"MaximumMessageSize": "1024"})
 	with := func(name string, a types.MessageAttributeValue) *sqs.SendMessageInput {
-		return &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str("x"), MessageAttributes: map[string]types.MessageAttributeValue{name: a}}
+		return &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("x"), MessageAttributes: map[string]types.MessageAttributeValue{name: a}}
 	}
 	tests := []struct {
 		name string
@@ -37,27 +35,27 @@ func TestSendRefuses(t *testing.T) {
 		code string
 		says string
 	}{
-		{"no such queue", &sqs.SendMessageInput{QueueUrl: str("http://x/000000000000/none"), MessageBody: str("x")}, "AWS.SimpleQueueService.NonExistentQueue", "does not exist"},
-		{"no queue URL", &sqs.SendMessageInput{QueueUrl: str("work"), MessageBody: str("x")}, "InvalidAddress", ""},
-		{"empty body", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str("")}, "MissingParameter", "MessageBody"},
-		{"NUL", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str("a\x00b")}, "InvalidMessageContents", "Invalid characters"},
-		{"U+FFFF", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str("a\uffff")}, "InvalidMessageContents", ""},
-		{"1 MiB and a byte", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str(strings.Repeat("x", 1<<20+1))}, "InvalidParameterValue", "Message must be shorter than 1048576 bytes"},
-		{"attributes count", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str(strings.Repeat("x", 1<<20)), MessageAttributes: attributes(1)}, "InvalidParameterValue", "shorter than"},
-		{"the queue's own limit", &sqs.SendMessageInput{QueueUrl: small, MessageBody: str(strings.Repeat("x", 1025))}, "InvalidParameterValue", "shorter than 1024 bytes"},
-		{"11 attributes", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str("x"), MessageAttributes: attributes(11)}, "InvalidParameterValue", "[11] exceeds the allowed maximum [10]"},
+		{"no such queue", &sqs.SendMessageInput{QueueUrl: new("http://x/000000000000/none"), MessageBody: new("x")}, "AWS.SimpleQueueService.NonExistentQueue", "does not exist"},
+		{"no queue URL", &sqs.SendMessageInput{QueueUrl: new("work"), MessageBody: new("x")}, "InvalidAddress", ""},
+		{"empty body", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("")}, "MissingParameter", "MessageBody"},
+		{"NUL", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("a\x00b")}, "InvalidMessageContents", "Invalid characters"},
+		{"U+FFFF", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("a\uffff")}, "InvalidMessageContents", ""},
+		{"1 MiB and a byte", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new(strings.Repeat("x", 1<<20+1))}, "InvalidParameterValue", "Message must be shorter than 1048576 bytes"},
+		{"attributes count", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new(strings.Repeat("x", 1<<20)), MessageAttributes: attributes(1)}, "InvalidParameterValue", "shorter than"},
+		{"the queue's own limit", &sqs.SendMessageInput{QueueUrl: small, MessageBody: new(strings.Repeat("x", 1025))}, "InvalidParameterValue", "shorter than 1024 bytes"},
+		{"11 attributes", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("x"), MessageAttributes: attributes(11)}, "InvalidParameterValue", "[11] exceeds the allowed maximum [10]"},
 		{"empty attribute", with("a", attribute("String", "")), "InvalidParameterValue", "must contain a non-empty value of type 'String'"},
-		{"empty binary", with("a", types.MessageAttributeValue{DataType: str("Binary"), BinaryValue: []byte{}}), "InvalidParameterValue", "'Binary'"},
+		{"empty binary", with("a", types.MessageAttributeValue{DataType: new("Binary"), BinaryValue: []byte{}}), "InvalidParameterValue", "'Binary'"},
 		{"unknown type", with("a", attribute("Text", "x")), "InvalidParameterValue", "type"},
 		{"no type", with("a", attribute("", "x")), "InvalidParameterValue", "type"},
 		{"no number", with("a", attribute("Number", "seven")), "InvalidParameterValue", "to a number"},
 		{"NUL in an attribute", with("a", attribute("String", "\x00")), "InvalidMessageContents", ""},
 		{"reserved name", with("AWS.a", attribute("String", "x")), "InvalidParameterValue", "reserved"},
 		{"name with a space", with("a b", attribute("String", "x")), "InvalidParameterValue", "only contain"},
-		{"delay", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str("x"), DelaySeconds: 901}, "InvalidParameterValue", "DelaySeconds"},
-		{"group with a space", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str("x"), MessageGroupId: str("a b")}, "InvalidParameterValue", "MessageGroupId"},
-		{"deduplication id", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str("x"), MessageDeduplicationId: str("a")}, "InvalidParameterValue", "not valid for this queue type"},
-		{"system attribute", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: str("x"), MessageSystemAttributes: map[string]types.MessageSystemAttributeValue{"AWSTraceHeader": {DataType: str("Number"), StringValue: str("1")}}}, "InvalidParameterValue", "AWSTraceHeader"},
+		{"delay", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("x"), DelaySeconds: 901}, "InvalidParameterValue", "DelaySeconds"},
+		{"group with a space", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("x"), MessageGroupId: new("a b")}, "InvalidParameterValue", "MessageGroupId"},
+		{"deduplication id", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("x"), MessageDeduplicationId: new("a")}, "InvalidParameterValue", "not valid for this queue type"},
+		{"system attribute", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("x"), MessageSystemAttributes: map[string]types.MessageSystemAttributeValue{"AWSTraceHeader": {DataType: new("Number"), StringValue: new("1")}}}, "InvalidParameterValue", "AWSTraceHeader"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -82,7 +80,7 @@ func TestBatchesRefuse(t *testing.T) {
 	entries := func(bodies ...string) []types.SendMessageBatchRequestEntry {
 		all := make([]types.SendMessageBatchRequestEntry, len(bodies))
 		for i, body := range bodies {
-			all[i] = types.SendMessageBatchRequestEntry{Id: str(string(rune('a' + i))), MessageBody: &body}
+			all[i] = types.SendMessageBatchRequestEntry{Id: new(string(rune('a' + i))), MessageBody: &body}
 		}
 		return all
 	}
@@ -101,7 +99,7 @@ func TestBatchesRefuse(t *testing.T) {
 		t.Errorf("an id twice: %v", err)
 	}
 	spaced := entries("x")
-	spaced[0].Id = str("a b")
+	spaced[0].Id = new("a b")
 	if _, err := send(spaced); !is[*types.InvalidBatchEntryId](err) {
 		t.Errorf("an id with a space: %v", err)
 	}
@@ -128,9 +126,9 @@ func TestSettleBatchesFailEntryByEntry(t *testing.T) {
 	m := k.one(t, queue)
 	changed, err := k.ChangeMessageVisibilityBatch(t.Context(), &sqs.ChangeMessageVisibilityBatchInput{
 		QueueUrl: queue, Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
-			{Id: str("good"), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 60},
-			{Id: str("garbage"), ReceiptHandle: str("x"), VisibilityTimeout: 60},
-			{Id: str("long"), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 50_000},
+			{Id: new("good"), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 60},
+			{Id: new("garbage"), ReceiptHandle: new("x"), VisibilityTimeout: 60},
+			{Id: new("long"), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 50_000},
 		},
 	})
 	if err != nil || len(changed.Successful) != 1 || *changed.Successful[0].Id != "good" || len(changed.Failed) != 2 {
@@ -143,7 +141,7 @@ func TestSettleBatchesFailEntryByEntry(t *testing.T) {
 	}
 	deleted, err := k.DeleteMessageBatch(t.Context(), &sqs.DeleteMessageBatchInput{
 		QueueUrl: queue, Entries: []types.DeleteMessageBatchRequestEntry{
-			{Id: str("garbage"), ReceiptHandle: str("x")}, {Id: str("good"), ReceiptHandle: m.ReceiptHandle},
+			{Id: new("garbage"), ReceiptHandle: new("x")}, {Id: new("good"), ReceiptHandle: m.ReceiptHandle},
 		},
 	})
 	if err != nil || len(deleted.Successful) != 1 || len(deleted.Failed) != 1 || *deleted.Failed[0].Code != "ReceiptHandleIsInvalid" {

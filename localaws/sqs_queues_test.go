@@ -44,7 +44,7 @@ func TestCreateQueueAgain(t *testing.T) {
 	k := newSQSKit()
 	queue := k.create(t, "work", map[string]string{"VisibilityTimeout": "10"})
 	again := func(attributes map[string]string) error {
-		out, err := k.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: str("work"), Attributes: attributes})
+		out, err := k.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: new("work"), Attributes: attributes})
 		if err == nil && *out.QueueUrl != *queue {
 			t.Errorf("another URL: %s", *out.QueueUrl)
 		}
@@ -174,11 +174,11 @@ func TestListQueuesByPrefixRegionAndPage(t *testing.T) {
 		k.create(t, name, nil)
 	}
 	elsewhere := sqs.NewFromConfig(sdkConfig(k.Server, "eu-west-1"))
-	if _, err := elsewhere.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: str("b-4")}); err != nil {
+	if _, err := elsewhere.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: new("b-4")}); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	pages := sqs.NewListQueuesPaginator(k.Client, &sqs.ListQueuesInput{QueueNamePrefix: str("b-")}, func(o *sqs.ListQueuesPaginatorOptions) { o.Limit = 2 })
+	pages := sqs.NewListQueuesPaginator(k.Client, &sqs.ListQueuesInput{QueueNamePrefix: new("b-")}, func(o *sqs.ListQueuesPaginatorOptions) { o.Limit = 2 })
 	n := 0
 	for ; pages.HasMorePages(); n++ {
 		out, err := pages.NextPage(t.Context())
@@ -192,11 +192,11 @@ func TestListQueuesByPrefixRegionAndPage(t *testing.T) {
 	if want := []string{"b-1", "b-2", "b-3"}; !slices.Equal(got, want) || n != 2 {
 		t.Errorf("listed %v in %d pages, want %v in 2", got, n, want)
 	}
-	_, err := elsewhere.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: str("b-1")})
+	_, err := elsewhere.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: new("b-1")})
 	if !is[*types.QueueDoesNotExist](err) {
 		t.Errorf("a queue of another region: %v", err)
 	}
-	out, err := k.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: str("b-1")})
+	out, err := k.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: new("b-1")})
 	if err != nil || !strings.HasSuffix(*out.QueueUrl, "/000000000000/b-1") {
 		t.Errorf("GetQueueUrl: %v, %v", out, err)
 	}
@@ -209,7 +209,7 @@ func TestListQueuesByPrefixRegionAndPage(t *testing.T) {
 
 func TestTags(t *testing.T) {
 	k := newSQSKit()
-	out, err := k.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: str("work"), Tags: map[string]string{"team": "mail"}})
+	out, err := k.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: new("work"), Tags: map[string]string{"team": "mail"}})
 	if err != nil {
 		t.Fatal(err)
 	}
