@@ -65,7 +65,7 @@ type Options struct {
 
 // Receivers are the three servers, running.
 type Receivers struct {
-	print  func(Arrival)
+	tell   func(Arrival)
 	secret string
 	verify *webhooks.Webhook
 
@@ -84,7 +84,7 @@ type Receivers struct {
 // Start listens on free ports of 127.0.0.1 and serves until Close.
 func Start(o Options) (*Receivers, error) {
 	r := &Receivers{
-		print:  o.Print,
+		tell:   o.Print,
 		broken: map[string]*atomic.Bool{},
 		seen:   map[string]*memory{KindMail: {}, KindWebhook: {}, KindEvent: {}},
 	}
@@ -185,8 +185,8 @@ func (r *Receivers) arrived(a Arrival) {
 	defer r.mu.Unlock()
 	a.Duplicate = r.seen[a.Kind].add(a.ID)
 	a.ID, a.To, a.Summary = short(a.ID), short(a.To), short(a.Summary) // for a terminal
-	if r.print != nil {
-		r.print(a)
+	if r.tell != nil {
+		r.tell(a)
 	}
 }
 

@@ -48,7 +48,7 @@ func send(t *testing.T, r *receivers.Receivers, mail string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	return c.SendMail("from@example.com", []string{"ada@example.com"}, strings.NewReader(mail))
 }
 
