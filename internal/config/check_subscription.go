@@ -1,0 +1,130 @@
+package config
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+)
+
+func (c *checker) subscriptions() {
+	by := map[string]string{}
+	for i, s := range c.config.Subscriptions {
+		path := at("subscriptions", i)
+		c.topic(path+".topic", s.Topic)
+		if c.protocol(path+".protocol", s.Protocol) {
+			c.endpoint(path+".endpoint", s.Endpoint)
+			c.deliveryDLQ(path+".dlq", s)
+		}
+		c.filter(path, s)
+		id := s.Topic + " → " + s.Endpoint
+		if before, twice := by[id]; twice && s.Endpoint != "" {
+			c.addf(path+".endpoint", "%s is subscribed by %s already, and SNS knows one subscription for both: merge them", id, before)
+		}
+		by[id] = path
+	}
+}
+
+func (c *checker) topic(key, name string) {
+	topics := slices.Sorted(maps.Keys(c.config.Topics))
+	switch _, ok := c.config.Topics[name]; {
+	case ok:
+	case name == "":
+		c.addf(key, "is missing: name a [topics] table")
+	case len(topics) == 0:
+		c.addf(key, "%q is no topic of this file: add [topics.%s]", name, name)
+	default:
+		c.addf(key, "%q is no topic of this file: %s", name, hint(name, topics))
+	}
+}
+
+// protocol reports whether the endpoint is a queue.
+func (c *checker) protocol(key, protocol string) bool {
+	switch protocol {
+	case "sqs":
+		return true
+	case "":
+		c.addf(key, `is missing: write protocol = "sqs"`)
+	case "http", "https", "lambda", "firehose", "email", "email-json", "sms", "application":
+		c.addf(key, `%q is not supported yet: use "sqs"`, protocol)
+	default:
+		c.addf(key, `%q is no protocol of SNS: use "sqs"`, protocol)
+	}
+	return false
+}
+
+func (c *checker) endpoint(key, endpoint string) {
+	queues := slices.Sorted(maps.Keys(c.config.Queues))
+	switch _, ok := c.config.Queues[endpoint]; {
+	case ok:
+	case endpoint == "":
+		c.addf(key, "is missing: name a [queues] table, or give the ARN of somebody else's queue")
+	case strings.HasSuffix(endpoint, ".fifo"):
+		c.addf(key, "%q: FIFO queues are not supported yet: use a standard queue", endpoint)
+	case strings.HasPrefix(endpoint, "arn:"):
+		if !queueARN.MatchString(endpoint) {
+			c.addf(key, `%q is no queue's ARN: write it like "arn:aws:sqs:us-east-1:123456789012:name"`, endpoint)
+		}
+	case len(queues) == 0:
+		c.addf(key, "%q is no queue of this file: add [queues.%s]", endpoint, endpoint)
+	default:
+		c.addf(key, "%q is no queue of this file: %s", endpoint, hint(endpoint, queues))
+	}
+}
+
+// deliveryDLQ checks the queue for what SNS could not deliver. It is not the queue for what a job
+// could not process: the two are read, replayed and alarmed on differently.
+func (c *checker) deliveryDLQ(key string, s Subscription) {
+	if s.DLQ.Off {
+		c.warnings.addf(key, "is off: what SNS cannot deliver is lost without a trace")
+		return
+	}
+	for _, q := range c.config.Queues {
+		if s.DLQ.Name == q.Name || s.DLQ.Name == q.DLQ.Name {
+			c.addf(key, "%q is used by a queue: give what SNS cannot deliver a queue of its own", s.DLQ.Name)
+			return
+		}
+	}
+	// A missing topic or endpoint has been told, and makes no name.
+	if _, ok := c.config.Topics[s.Topic]; ok && s.Endpoint != "" {
+		c.queueName(key, s.DLQ.Name)
+	}
+}
+
+func (c *checker) filter(path string, s Subscription) {
+	switch {
+	case len(s.Filter) > 0 && s.FilterOn == "":
+		c.addf(path+".filter_on", `is missing beside filter: write "body" or "attributes"; AWS's silent default would lose messages`)
+	case len(s.Filter) == 0 && s.FilterOn != "":
+		c.addf(path+".filter_on", "stands alone: add a filter or remove it")
+	case s.FilterOn != "":
+		c.oneOf(path+".filter_on", s.FilterOn, "body", "attributes")
+	}
+	if _, err := json.Marshal(s.Filter); err != nil {
+		c.addf(path+".filter", "is no JSON: remove infinite numbers")
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Filter)) {
+		c.condition(join(path+".filter", key), s.Filter[key], s.FilterOn != "attributes")
+	}
+}
+
+// condition checks one field of a filter: a list of what may match, or on the body a table below.
+func (c *checker) condition(key string, condition any, nested bool) {
+	switch condition := condition.(type) {
+	case []any:
+		if len(condition) == 0 {
+			c.addf(key, "is an empty list, which no message matches: name a value")
+		}
+	case map[string]any:
+		if !nested {
+			c.addf(key, `must be a list: attributes have no fields below (filter_on = "body" does)`)
+			return
+		}
+		for _, below := range slices.Sorted(maps.Keys(condition)) {
+			c.condition(join(key, below), condition[below], nested)
+		}
+	default:
+		c.addf(key, "must be a list, not %s: write [%s]", kind(condition), literal(condition))
+	}
+}

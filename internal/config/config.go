@@ -1,0 +1,145 @@
+// Package config reads the worker's configuration: defaults ← config.toml ← layers ← environment ←
+// flags. It is strict: an unknown key or an impossible value is a fault, and all faults are told at
+// once, each with its key, the value, the limit and the way out. It yields values only; package
+// worker makes topology and poller options of them.
+package config
+
+import (
+	"time"
+
+	"github.com/stationmaster/worker/jobs"
+	"github.com/stationmaster/worker/queue"
+	"github.com/stationmaster/worker/retry"
+)
+
+// Config is the effective configuration: every default is filled in.
+//
+// Tags name the keys of the file. After the name, "auto" lets a whole number be "auto" (0 here), and
+// "later" marks a key that is known but not supported yet.
+type Config struct {
+	Worker        Worker                    `config:"worker"`
+	Admin         Admin                     `config:"admin"`
+	Topics        map[string]Topic          `config:"topics"`
+	Queues        map[string]Queue          `config:"queues"`
+	Subscriptions []Subscription            `config:"subscriptions"`
+	Jobs          map[string]map[string]any `config:"jobs"` // as written; see Loaded.DecodeJob
+	Ingress       any                       `config:"ingress,later"`
+	Plugins       any                       `config:"plugins,later"`
+}
+
+// Worker is what concerns the whole process.
+type Worker struct {
+	// DrainTimeout is how long running jobs may go on after the first signal.
+	DrainTimeout time.Duration `config:"drain_timeout"`
+	LogLevel     string        `config:"log_level"`  // debug, info, warn or error
+	LogFormat    string        `config:"log_format"` // text, json or auto
+	// Region and Endpoint replace what AWS's own variables and profiles say; empty leaves it to them.
+	Region   string `config:"region"`
+	Endpoint string `config:"endpoint"`
+}
+
+// Admin is the port for probes, metrics and status.
+type Admin struct {
+	Addr string `config:"addr"` // "off": no port
+	// Token allows the routes that write; empty: there are none.
+	Token jobs.Secret `config:"token"`
+}
+
+// Topic is one SNS topic.
+type Topic struct {
+	Name   string            `config:"name"` // as AWS knows it
+	ARN    string            `config:"arn"`  // of somebody else's topic
+	Manage bool              `config:"manage"`
+	Tags   map[string]string `config:"tags"`
+	FIFO   bool              `config:"fifo,later"`
+}
+
+// Queue is one SQS queue and how it is worked.
+type Queue struct {
+	// Job takes every message; or Jobs maps kinds to jobs, and Kind says where a kind is read:
+	// "body:event" or "attribute:job".
+	Job  string            `config:"job"`
+	Jobs map[string]string `config:"jobs"`
+	Kind string            `config:"kind"`
+
+	Name   string `config:"name"` // as AWS knows it
+	URL    string `config:"url"`  // of somebody else's queue
+	ARN    string `config:"arn"`  // of somebody else's queue
+	Manage bool   `config:"manage"`
+
+	Slots     int `config:"slots"`
+	Prefetch  int `config:"prefetch"`
+	Receivers int `config:"receivers,auto"` // 0: automatic
+
+	VisibilityTimeout time.Duration `config:"visibility_timeout"` // 0: the queue's own, when it is somebody else's
+	Timeout           time.Duration `config:"timeout"`            // of one attempt; 0: the job's own, if it has one
+	Retry             retry.Policy  `config:"retry"`
+	MaxReceiveCount   int           `config:"max_receive_count"`
+	UnknownGrace      time.Duration `config:"unknown_grace"`
+	WaitTime          time.Duration `config:"wait_time"`
+
+	DLQ          DLQ           `config:"dlq"`
+	Retention    time.Duration `config:"retention"` // 0: the queue's own, when it is somebody else's
+	DLQRetention time.Duration `config:"dlq_retention"`
+
+	Tags map[string]string `config:"tags"`
+	FIFO bool              `config:"fifo,later"`
+}
+
+// DLQ is a dead-letter queue: a name, true for the usual one, or false for none. Name is empty when
+// there is none, and when it is left to the redrive policy of somebody else's queue.
+type DLQ struct {
+	Off  bool
+	Name string
+}
+
+// Subscription is one endpoint subscribed to one topic.
+type Subscription struct {
+	Topic    string         `config:"topic"` // a name in Topics
+	Protocol string         `config:"protocol"`
+	Endpoint string         `config:"endpoint"` // a name in Queues, or the ARN of somebody else's queue
+	Raw      bool           `config:"raw"`
+	Filter   map[string]any `config:"filter"`
+	FilterOn string         `config:"filter_on"` // "body" or "attributes"
+	DLQ      DLQ            `config:"dlq"`
+	Job      any            `config:"job,later"`
+	Delivery any            `config:"delivery,later"`
+}
+
+const (
+	day = 24 * time.Hour
+	// adminOff is the address of no admin port.
+	adminOff = "off"
+	// leaveRoom is how far max_receive_count stays above the attempts by default, leastRoom the
+	// least: deploys and crashes use up receives that were no attempts.
+	leaveRoom, leastRoom = 10, 3
+	// mostReceives is what SQS allows in a redrive policy.
+	mostReceives = 1000
+)
+
+// defaults is the configuration of an empty file.
+func defaults() Config {
+	return Config{
+		// Kubernetes kills after 30 s unless told otherwise.
+		Worker: Worker{DrainTimeout: 25 * time.Second, LogLevel: "info", LogFormat: "auto"},
+		Admin:  Admin{Addr: "127.0.0.1:8080"},
+	}
+}
+
+// preset is a table of which there may be many; it starts from its defaults.
+type preset interface{ preset(managed bool) }
+
+func (t *Topic) preset(managed bool) { t.Manage = managed }
+
+func (q *Queue) preset(managed bool) {
+	*q = Queue{
+		Manage:       managed,
+		Slots:        10,
+		Retry:        retry.Default,
+		UnknownGrace: 15 * time.Minute,
+		WaitTime:     queue.MaxWait,
+	}
+	if managed { // somebody else's queue keeps what its owner gave it
+		q.VisibilityTimeout, q.Retention, q.DLQRetention = time.Minute, 4*day, 14*day
+	}
+}

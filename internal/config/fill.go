@@ -1,0 +1,71 @@
+package config
+
+import "strings"
+
+// fill derives what the file left out from what it says.
+func fill(c *Config) {
+	for key, t := range c.Topics {
+		if t.Name == "" {
+			t.Name = key
+			if t.ARN != "" {
+				t.Name = lastPart(t.ARN)
+			}
+		}
+		c.Topics[key] = t
+	}
+	for key, q := range c.Queues {
+		q.fill(key)
+		c.Queues[key] = q
+	}
+	for i := range c.Subscriptions {
+		c.Subscriptions[i].fill(c)
+	}
+}
+
+func (q *Queue) fill(key string) {
+	if q.Name == "" {
+		switch {
+		case q.ARN != "":
+			q.Name = lastPart(q.ARN)
+		case q.URL != "":
+			q.Name = q.URL[strings.LastIndexByte(q.URL, '/')+1:]
+		default:
+			q.Name = key
+		}
+	}
+	if q.Manage { // the redrive policy of somebody else's queue knows where its dead letters go
+		q.DLQ.usual(q.Name + "-dlq")
+	}
+	if q.MaxReceiveCount == 0 {
+		q.MaxReceiveCount = min(q.Retry.Attempts+leaveRoom, mostReceives)
+	}
+}
+
+func (s *Subscription) fill(c *Config) {
+	s.DLQ.usual(c.topicName(s.Topic) + "-" + c.queueName(s.Endpoint) + "-delivery-dlq")
+}
+
+// usual names the queue that nobody named.
+func (d *DLQ) usual(name string) {
+	if !d.Off && d.Name == "" {
+		d.Name = name
+	}
+}
+
+// topicName is a topic as AWS knows it.
+func (c *Config) topicName(key string) string {
+	if t, ok := c.Topics[key]; ok {
+		return t.Name
+	}
+	return key
+}
+
+// queueName is the queue of an endpoint as AWS knows it.
+func (c *Config) queueName(endpoint string) string {
+	if q, ok := c.Queues[endpoint]; ok {
+		return q.Name
+	}
+	return lastPart(endpoint)
+}
+
+func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
