@@ -47,7 +47,8 @@ func (j *Job) send(ctx context.Context, mail *gomail.Msg) error {
 		return conn, nil
 	}
 	client, err := gomail.NewClient(j.host, append(
-		j.login(), gomail.WithPort(j.port), gomail.WithTLSPolicy(j.tlsPolicy()), gomail.WithTimeout(j.Timeout),
+		j.login(), gomail.WithPort(j.port), gomail.WithTLSPolicy(j.tlsPolicy()),
+		gomail.WithTimeout(2*j.Timeout), // a net: the context ends before it, and says why
 		gomail.WithDialContextFunc(dial),
 	)...)
 	if err != nil {

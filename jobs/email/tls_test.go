@@ -67,10 +67,9 @@ func serve(t *testing.T, with server, options ...func(*smtp.Server)) *server {
 
 func withTLS(s *smtp.Server) { s.TLSConfig = certified.TLS.Clone() }
 
-// secured tells whether the mail came over TLS and who had logged in.
+// secured remembers who has logged in.
 type secured struct {
 	session
-	tls  bool
 	user *string
 }
 
