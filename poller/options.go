@@ -38,6 +38,9 @@ type Options struct {
 	Receivers int
 	// Visibility is the lease that each receive asks for, or that the queue gives.
 	Visibility time.Duration
+	// Wait is how long a receive waits for the first message; 0 is the longest that SQS knows, which
+	// makes an idle queue cheapest.
+	Wait time.Duration
 	// Timeout bounds one attempt; 0 leaves it to the job's own, or to the 12 hours of SQS.
 	Timeout time.Duration
 	// UnknownGrace is how long, from its first receive, a message of unknown kind is kept.
@@ -77,6 +80,9 @@ func (o *Options) check() error {
 func (o *Options) fill() {
 	if o.Visibility == 0 {
 		o.Visibility = DefaultVisibility
+	}
+	if o.Wait <= 0 || o.Wait > queue.MaxWait {
+		o.Wait = queue.MaxWait
 	}
 	if o.UnknownGrace == 0 {
 		o.UnknownGrace = DefaultUnknownGrace

@@ -60,9 +60,9 @@ func (p *Poller) receive(c contexts, n int) (got int, err error) {
 		p.slots.release(unused)
 	}()
 	began := time.Now()
-	p.openUntil.Store(began.Add(queue.MaxWait).UnixNano())
+	p.openUntil.Store(began.Add(p.o.Wait).UnixNano())
 	p.polls.Add(1)
-	ds, err := p.o.Receiver.Receive(c.polls, n, queue.MaxWait)
+	ds, err := p.o.Receiver.Receive(c.polls, n, p.o.Wait)
 	p.polls.Add(-1)
 	if err != nil && c.polls.Err() != nil {
 		err = nil // cut on purpose

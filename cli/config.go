@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/stationmaster/worker/worker"
+)
+
+func (s *state) configCommand() *cobra.Command {
+	check := &cobra.Command{
+		Use: "check", Short: "Say everything that is wrong with the configuration, or that nothing is",
+		Example: example("worker config check", "worker config check --config production.toml"),
+		Args:    want(),
+		RunE: func(*cobra.Command, []string) error {
+			c, err := worker.CheckConfig(s.workerOptions())
+			if err != nil {
+				return err
+			}
+			if s.json {
+				return s.encode(map[string]any{"file": c.File, "topics": c.Topics, "queues": c.Queues, "subscriptions": c.Subscriptions})
+			}
+			file := c.File
+			if file == "" {
+				file = "no file"
+			}
+			s.printf("%s: no faults · %s · %s · %s\n", file, count(c.Topics, "topic"), count(c.Queues, "queue"), count(c.Subscriptions, "subscription"))
+			return nil
+		},
+	}
+	show := &cobra.Command{
+		Use: "show", Short: "Print the effective configuration, and where each value came from",
+		Long:    "Print the effective configuration, and where each value came from. Secrets are not shown.",
+		Example: example("worker config show", "worker config show --json"),
+		Args:    want(),
+		RunE: func(*cobra.Command, []string) error {
+			c, err := worker.CheckConfig(s.workerOptions())
+			if err != nil {
+				return err
+			}
+			if s.json {
+				return s.encode(c.Settings)
+			}
+			rows := make([][]string, len(c.Settings))
+			for i, v := range c.Settings {
+				rows[i] = []string{v.Key, v.Value, v.Origin}
+			}
+			s.table(rows)
+			return nil
+		},
+	}
+	return s.group("config", "Check and show the configuration", check, show)
+}

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/stationmaster/worker/worker"
+)
+
+// state is the process as a value: what a command may see of the operating system.
+type state struct {
+	name           string // how to call this program again
+	args           []string
+	environ        []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	terminal       bool // stderr is one: somebody reads along
+	signals        func() (got <-chan os.Signal, stop func())
+	options        []worker.Option
+
+	// Flags that every command has.
+	configFile string
+	json       bool
+}
+
+// process is the state of the real process.
+func process(options []worker.Option) *state {
+	return &state{
+		name:     programName(os.Args[0]),
+		args:     os.Args[1:],
+		environ:  os.Environ(),
+		stdin:    os.Stdin,
+		stdout:   os.Stdout,
+		stderr:   os.Stderr,
+		terminal: isTerminal(os.Stderr),
+		options:  options,
+		signals: func() (<-chan os.Signal, func()) {
+			// Three: a drain, its hurry, and the exit; none may be dropped while the others are handled.
+			got := make(chan os.Signal, 3)
+			signal.Notify(got, os.Interrupt, syscall.SIGTERM)
+			return got, func() { signal.Stop(got) }
+		},
+	}
+}
+
+// programName is what to type to run this program again: under go run the binary is temporary.
+func programName(path string) string {
+	if strings.Contains(path, "/go-build") && strings.Contains(path, "/exe/") {
+		return "go run ./cmd/" + path[strings.LastIndexByte(path, '/')+1:]
+	}
+	if strings.HasPrefix(path, "./") || !strings.Contains(path, "/") {
+		return path
+	}
+	return path[strings.LastIndexByte(path, '/')+1:]
+}
+
+func isTerminal(f *os.File) bool {
+	about, err := f.Stat()
+	return err == nil && about.Mode()&os.ModeCharDevice != 0
+}
+
+// lookup reads one variable of the environment; the last of several counts.
+func (s *state) lookup(name string) (value string, set bool) {
+	for _, entry := range s.environ {
+		if v, ok := strings.CutPrefix(entry, name+"="); ok {
+			value, set = v, true
+		}
+	}
+	return value, set
+}
+
+// workerOptions are what every command tells package worker.
+func (s *state) workerOptions() worker.Options {
+	o := worker.Options{
+		ConfigFile: s.configFile,
+		Environ:    s.environ,
+		LogTo:      s.stderr,
+		LogText:    s.terminal,
+		Version:    version().Version,
+		Flags:      map[string]any{},
+	}
+	for _, adjust := range s.options {
+		adjust(&o)
+	}
+	return o
+}
+
+// untilSignal returns a context that the first signal ends, for commands that have nothing to drain.
+func (s *state) untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	got, stop := s.signals()
+	go func() {
+		select {
+		case <-got:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { stop(); cancel() }
+}

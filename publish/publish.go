@@ -1,0 +1,154 @@
+// Package publish is the producers' side: it publishes to topics and sends to queues by name, with
+// a producer span whose W3C context travels in the message's attributes.
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/stationmaster/worker/internal/awsapi"
+	"github.com/stationmaster/worker/internal/tracecarrier"
+	"github.com/stationmaster/worker/queue"
+)
+
+// scope names the producer of the spans. The attribute keys are those of the OpenTelemetry
+// semantic conventions 1.44.0, where messaging is still in development.
+const scope = "github.com/stationmaster/worker/publish"
+
+// Topics publishes to a topic by its ARN and returns SNS's MessageId.
+type Topics interface {
+	Publish(ctx context.Context, topicARN string, m queue.Message) (id string, err error)
+}
+
+// Options says how a Client reaches topics and queues.
+type Options struct {
+	Topics Topics
+	// Queues finds a queue by name; nil when nothing is sent to queues.
+	Queues func(ctx context.Context, name string) (queue.Sender, error)
+	// Partition, Region and Account make the ARN of a topic given by name. An empty Partition is
+	// "aws".
+	Partition, Region, Account string
+	// Tracer makes the spans; nil is OpenTelemetry's global provider.
+	Tracer trace.TracerProvider
+}
+
+// Client publishes and sends. It is safe for concurrent use and is a jobs.Publisher.
+type Client struct {
+	o      Options
+	tracer trace.Tracer
+}
+
+// New makes a Client.
+func New(o Options) *Client {
+	if o.Partition == "" {
+		o.Partition = "aws"
+	}
+	if o.Tracer == nil {
+		o.Tracer = otel.GetTracerProvider()
+	}
+	return &Client{o: o, tracer: o.Tracer.Tracer(scope)}
+}
+
+// Open makes a Client for the account and region of cfg, which it asks AWS for.
+func Open(ctx context.Context, cfg aws.Config) (*Client, error) {
+	api := awsapi.New(cfg, awsapi.Options{})
+	who, err := api.Identity(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open publisher: %w", err)
+	}
+	return New(Options{
+		Topics: api, Partition: who.Partition, Region: who.Region, Account: who.Account,
+		Queues: func(ctx context.Context, name string) (queue.Sender, error) {
+			url, err := api.QueueURL(ctx, name, "")
+			if err != nil {
+				return nil, err
+			}
+			return api.Queue(url, awsapi.QueueOptions{}), nil
+		},
+	}), nil
+}
+
+// Publish publishes m to a topic, given by name or ARN, and returns SNS's MessageId.
+func (c *Client) Publish(ctx context.Context, topic string, m queue.Message) (string, error) {
+	if c.o.Topics == nil {
+		return "", fmt.Errorf("publish to %s: this client has no topics; set Options.Topics", topic)
+	}
+	arn, err := c.topicARN(topic)
+	if err != nil {
+		return "", err
+	}
+	name := arn[strings.LastIndexByte(arn, ':')+1:]
+	ctx, span := c.start(ctx, "publish", name, "aws.sns", attribute.String("aws.sns.topic.arn", arn))
+	defer span.End()
+	tracecarrier.Inject(ctx, &m)
+	id, err := c.o.Topics.Publish(ctx, arn, m)
+	finish(span, id, err)
+	return id, err
+}
+
+// Send sends m to a queue, given by name, and returns SQS's MessageId.
+func (c *Client) Send(ctx context.Context, name string, m queue.Message) (string, error) {
+	if c.o.Queues == nil {
+		return "", fmt.Errorf("send to %s: this client has no queues; set Options.Queues", name)
+	}
+	ctx, span := c.start(ctx, "send", name, "aws_sqs")
+	defer span.End()
+	id, err := c.send(ctx, name, m)
+	finish(span, id, err)
+	return id, err
+}
+
+func (c *Client) send(ctx context.Context, name string, m queue.Message) (string, error) {
+	to, err := c.o.Queues(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	tracecarrier.Inject(ctx, &m)
+	ids, errs := to.Send(ctx, []queue.Message{m})
+	if err := queue.At(errs, 0); err != nil {
+		return "", err
+	}
+	return ids[0], nil
+}
+
+func (c *Client) topicARN(topic string) (string, error) {
+	if strings.HasPrefix(topic, "arn:") {
+		return topic, nil
+	}
+	if topic == "" || c.o.Region == "" || c.o.Account == "" {
+		return "", fmt.Errorf("publish to %q: %w: a topic's name needs a region and an account, not %q and %q; give its ARN",
+			topic, queue.ErrRejected, c.o.Region, c.o.Account)
+	}
+	return strings.Join([]string{"arn", c.o.Partition, "sns", c.o.Region, c.o.Account, topic}, ":"), nil
+}
+
+func (c *Client) start(ctx context.Context, operation, destination, system string, more ...attribute.KeyValue) (context.Context, trace.Span) {
+	return c.tracer.Start(ctx, operation+" "+destination, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(append(more,
+		attribute.String("messaging.system", system),
+		attribute.String("messaging.operation.name", operation),
+		attribute.String("messaging.operation.type", "send"),
+		attribute.String("messaging.destination.name", destination),
+	)...))
+}
+
+func finish(span trace.Span, id string, err error) {
+	if err == nil {
+		span.SetAttributes(attribute.String("messaging.message.id", id))
+		return
+	}
+	kind := "_OTHER"
+	var coded interface{ ErrorCode() string }
+	if errors.As(err, &coded) {
+		kind = coded.ErrorCode()
+	}
+	span.SetAttributes(attribute.String("error.type", kind))
+	span.SetStatus(codes.Error, err.Error())
+}

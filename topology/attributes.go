@@ -1,0 +1,113 @@
+package topology
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	attrPolicy     = "Policy"
+	attrRedrive    = "RedrivePolicy"
+	attrVisibility = "VisibilityTimeout"
+	attrRetention  = "MessageRetentionPeriod"
+	attrRaw        = "RawMessageDelivery"
+	attrFilter     = "FilterPolicy"
+	attrScope      = "FilterPolicyScope"
+)
+
+// documents are the attributes whose value is JSON: AWS gives them back with other spaces, another
+// order of keys, and numbers as strings or the reverse.
+var documents = map[string]bool{
+	attrPolicy: true, attrRedrive: true, attrFilter: true, "RedriveAllowPolicy": true, "DeliveryPolicy": true,
+}
+
+// same tells whether an attribute has a wanted value already.
+func same(name, have, want string) bool {
+	if have == want {
+		return true
+	}
+	if !documents[name] || have == "" || want == "" {
+		return false
+	}
+	a, err := canonical(have)
+	if err != nil {
+		return false
+	}
+	b, err := canonical(want)
+	return err == nil && reflect.DeepEqual(a, b)
+}
+
+func canonical(document string) (any, error) {
+	var v any
+	if err := json.Unmarshal([]byte(document), &v); err != nil {
+		return nil, err
+	}
+	return loosen(v), nil
+}
+
+// loosen makes scalars strings: SQS answers a maxReceiveCount of "5" where 5 was set.
+func loosen(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			v[k] = loosen(e)
+		}
+		return v
+	case []any:
+		for i, e := range v {
+			v[i] = loosen(e)
+		}
+		return v
+	case nil:
+		return nil
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// difference returns the wanted attributes that have another value, and their names in order.
+func difference(have, want map[string]string) (set map[string]string, names []string) {
+	set = make(map[string]string)
+	for name, value := range want {
+		if !same(name, have[name], value) {
+			set[name] = value
+		}
+	}
+	return set, slices.Sorted(maps.Keys(set))
+}
+
+// describe says one attribute's change in a line.
+func describe(name, have, want string) string {
+	switch {
+	case want == "":
+		return "remove " + name
+	case documents[name] && have == "":
+		return "set " + name
+	case documents[name]:
+		return "change " + name
+	case have == "":
+		return fmt.Sprintf("set %s %s", name, want)
+	}
+	return fmt.Sprintf("set %s %s→%s", name, have, want)
+}
+
+func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
+
+// redrive is the RedrivePolicy of a queue (with a count) or of a subscription (without: SNS
+// refuses to know one).
+func redrive(dlqARN string, maxReceiveCount int) string {
+	policy := struct {
+		Target string `json:"deadLetterTargetArn"`
+		Count  int    `json:"maxReceiveCount,omitempty"`
+	}{dlqARN, maxReceiveCount}
+	text, err := json.Marshal(policy)
+	if err != nil {
+		return "" // a string and an int always marshal
+	}
+	return string(text)
+}

@@ -1,0 +1,141 @@
+// Package topology describes topics, queues and subscriptions as values, brings an AWS account to
+// match them in the one order that loses no message, and verifies that it does.
+//
+// The order is policies and dead-letter queues first, subscriptions last: SNS throws a message
+// away for good when the queue's policy does not let it in, and the only net below that is the
+// dead-letter queue of the subscription. Apply creates and changes; it never deletes.
+package topology
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// dlqRetention is the longest that SQS keeps a message: somebody has to come and look.
+const dlqRetention = 14 * 24 * time.Hour
+
+// Topology is what is wanted.
+type Topology struct {
+	Topics        []Topic
+	Queues        []Queue
+	Subscriptions []Subscription
+	// Settle is how long changed queues are left alone, and read back, before anything is
+	// subscribed to them. AWS says that attributes take up to 60 seconds to spread; a server in
+	// this process needs 0.
+	Settle time.Duration
+}
+
+// Topic is one SNS topic.
+type Topic struct {
+	Name string
+	// ARN names a topic of another account or region; set it only with Unmanaged.
+	ARN string
+	// Unmanaged (manage = false): it is somebody else's, to be found and not to be changed.
+	Unmanaged  bool
+	Attributes map[string]string // as SNS spells them; not Policy
+	Tags       map[string]string // given at creation
+}
+
+// Queue is one SQS queue.
+type Queue struct {
+	Name string
+	// URL or ARN names a queue of another account or region; set one only with Unmanaged.
+	URL, ARN string
+	// Unmanaged (manage = false): it is somebody else's, to be found and not to be changed.
+	Unmanaged bool
+	// DLQ is the name of the queue for what could not be processed, usually DLQName(Name); empty
+	// for none. It is created beside this queue unless Topology.Queues has it.
+	DLQ string
+	// MaxReceiveCount is after how many receives SQS itself moves a message to the DLQ.
+	MaxReceiveCount int
+	// Visibility and Retention are left as they are when 0.
+	Visibility, Retention time.Duration
+	Attributes            map[string]string // as SQS spells them; not Policy, not RedrivePolicy
+	Tags                  map[string]string // given at creation
+}
+
+// Subscription is one queue's subscription to one topic.
+type Subscription struct {
+	Topic string // name of a topic in Topology.Topics
+	Queue string // name of a queue in Topology.Queues, or the ARN of somebody else's
+	Raw   bool
+	// Filter is a filter policy in JSON, matched on FilterOn: "body" or "attributes". Both or none.
+	Filter, FilterOn string
+	// DLQ is the name of the queue for what could not be delivered, usually
+	// DeliveryDLQName(Topic, Queue); empty for none. It is not the DLQ of the queue.
+	DLQ string
+}
+
+// Account is where: ARNs follow from it without a request.
+type Account struct{ Partition, Region, ID string }
+
+// QueueARN returns the ARN of a queue of this account.
+func (a Account) QueueARN(name string) string { return a.arn("sqs", name) }
+
+// TopicARN returns the ARN of a topic of this account.
+func (a Account) TopicARN(name string) string { return a.arn("sns", name) }
+
+func (a Account) arn(service, name string) string {
+	partition := a.Partition
+	if partition == "" {
+		partition = "aws"
+	}
+	return strings.Join([]string{"arn", partition, service, a.Region, a.ID, name}, ":")
+}
+
+// DLQName is the usual name of the queue for what a queue's job could not process.
+func DLQName(queue string) string { return suffixed(queue, "-dlq") }
+
+// DeliveryDLQName is the usual name of the queue for what SNS could not deliver to queue.
+func DeliveryDLQName(topic, queue string) string {
+	if isARN(queue) {
+		queue = lastPart(queue)
+	}
+	return suffixed(strings.TrimSuffix(topic, fifo)+"-"+queue, "-delivery-dlq")
+}
+
+const fifo = ".fifo"
+
+// suffixed keeps ".fifo" at the end: the DLQ of a FIFO queue is a FIFO queue.
+func suffixed(name, suffix string) string {
+	if base, ok := strings.CutSuffix(name, fifo); ok {
+		return base + suffix + fifo
+	}
+	return name + suffix
+}
+
+func isARN(s string) bool { return strings.HasPrefix(s, "arn:") }
+
+func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
+
+// SQS is what Apply and Verify ask of the queue service. Errors wrap the classes of package queue.
+type SQS interface {
+	CreateQueue(ctx context.Context, name string, attributes, tags map[string]string) (url string, err error)
+	QueueURL(ctx context.Context, name, account string) (url string, err error)
+	QueueAttributes(ctx context.Context, url string) (map[string]string, error)
+	SetQueueAttributes(ctx context.Context, url string, attributes map[string]string) error
+}
+
+// SNSTopics is what Apply and Verify ask about topics.
+type SNSTopics interface {
+	CreateTopic(ctx context.Context, name string, attributes, tags map[string]string) (arn string, err error)
+	TopicAttributes(ctx context.Context, arn string) (map[string]string, error)
+	SetTopicAttribute(ctx context.Context, arn, name, to string) error
+}
+
+// SNSSubscriptions is what Apply and Verify ask about subscriptions. Subscriptions returns ARNs by
+// endpoint; an empty value given to SetSubscriptionAttribute removes the attribute.
+type SNSSubscriptions interface {
+	Subscribe(ctx context.Context, topicARN, protocol, endpoint string, attributes map[string]string) (arn string, err error)
+	Subscriptions(ctx context.Context, topicARN, protocol string) (map[string]string, error)
+	SubscriptionAttributes(ctx context.Context, arn string) (map[string]string, error)
+	SetSubscriptionAttribute(ctx context.Context, arn, name, to string) error
+}
+
+// API is both services, in plain strings and maps.
+type API interface {
+	SQS
+	SNSTopics
+	SNSSubscriptions
+}

@@ -1,0 +1,96 @@
+package worker
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/stationmaster/worker/jobs"
+)
+
+// Setting is one effective value of the configuration, and where it came from.
+type Setting struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Origin string `json:"origin"`
+}
+
+// Checked is a configuration without faults.
+type Checked struct {
+	// File is the file that was read; empty when there was none.
+	File string
+	// Topics, Queues and Subscriptions count what it declares.
+	Topics, Queues, Subscriptions int
+	Settings                      []Setting
+}
+
+// CheckConfig reads the configuration as a worker would and starts nothing. The error has a line for
+// each fault.
+func CheckConfig(o Options) (Checked, error) {
+	o.fill()
+	loaded, err := load(&o)
+	if err != nil {
+		return Checked{}, err
+	}
+	c := Checked{
+		File: loaded.File, Topics: len(loaded.Config.Topics), Queues: len(loaded.Config.Queues),
+		Subscriptions: len(loaded.Config.Subscriptions),
+	}
+	for _, v := range loaded.Show() {
+		c.Settings = append(c.Settings, Setting{Key: v.Key, Value: v.Value, Origin: v.Origin})
+	}
+	return c, nil
+}
+
+// Job describes a registered job.
+type Job struct {
+	Name    string `json:"name"`
+	Package string `json:"package"`
+	Batch   bool   `json:"batch"`
+	// Settings are the keys of [jobs.<name>].
+	Settings []string `json:"settings"`
+	// Queues are those of the configuration that lead to it.
+	Queues []string `json:"queues"`
+}
+
+// ListJobs describes the registered jobs. Queues are told when the configuration has no faults.
+func ListJobs(o Options) []Job {
+	o.fill()
+	queues := map[string][]string{}
+	if loaded, err := load(&o); err == nil {
+		for _, s := range specsOf(loaded.Config) {
+			for _, job := range s.jobNames() {
+				queues[job] = append(queues[job], s.queue.Name)
+			}
+		}
+	}
+	var all []Job
+	for _, name := range o.Jobs.Names() {
+		if d, ok := o.Jobs.Lookup(name); ok {
+			all = append(all, describe(d, queues[name]))
+		}
+	}
+	return all
+}
+
+func describe(d *jobs.Definition, queues []string) Job {
+	j := Job{Name: d.Name, Package: d.Package, Batch: d.TakesBatches(), Settings: []string{}, Queues: queues}
+	if queues == nil {
+		j.Queues = []string{}
+	}
+	if s := d.Settings(); s != nil {
+		j.Settings = settingKeys(s)
+	}
+	return j
+}
+
+// settingKeys are the keys of a job's settings, sorted.
+func settingKeys(settings any) []string {
+	var keys []string
+	for f := range reflect.TypeOf(settings).Elem().Fields() {
+		if key := f.Tag.Get("config"); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}

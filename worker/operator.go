@@ -1,0 +1,151 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/stationmaster/worker/internal/awsapi"
+	"github.com/stationmaster/worker/internal/config"
+	"github.com/stationmaster/worker/publish"
+	"github.com/stationmaster/worker/queue"
+	"github.com/stationmaster/worker/topology"
+)
+
+// Operator does what the commands do from outside a running worker: publish, send, apply.
+type Operator struct {
+	// Where says which AWS it speaks to, for people: "account 123456789012 in eu-west-1", or the
+	// dev worker's endpoint.
+	Where string
+	// Dev: it is the SNS and SQS of a dev worker.
+	Dev bool
+
+	loaded  *config.Loaded
+	api     *awsapi.Client
+	account topology.Account
+	client  *publish.Client
+	settle  time.Duration
+}
+
+// OpenOperator finds AWS as a worker does. When nothing in the environment or the configuration says
+// which AWS is meant and a dev worker runs on devAddr, that one is taken, and Where says so.
+func OpenOperator(ctx context.Context, o Options, devAddr string) (*Operator, error) {
+	o.fill()
+	loaded, err := load(&o)
+	if err != nil {
+		return nil, err
+	}
+	p := &Operator{loaded: loaded}
+	cfg, err := p.config(ctx, &o, devAddr)
+	if err != nil {
+		return nil, err
+	}
+	p.api, p.settle = awsapi.New(cfg, awsapi.Options{}), settleFor(cfg)
+	if p.account, err = identify(ctx, p.api, cfg); err != nil {
+		return nil, err
+	}
+	if p.Where == "" {
+		p.Where = "account " + p.account.ID + " in " + p.account.Region
+		if cfg.BaseEndpoint != nil {
+			p.Where = *cfg.BaseEndpoint
+		}
+	}
+	p.client = publish.New(publish.Options{
+		Topics: p.api, Partition: p.account.Partition, Region: p.account.Region, Account: p.account.ID, Queues: p.sender,
+	})
+	return p, nil
+}
+
+// meant are the variables by which somebody says which AWS is meant.
+var meant = []string{
+	"AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_WEB_IDENTITY_TOKEN_FILE",
+	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+	"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SNS", "AWS_ENDPOINT_URL_SQS",
+}
+
+func (p *Operator) config(ctx context.Context, o *Options, devAddr string) (cfg aws.Config, err error) {
+	explicit := o.AWS != nil || p.loaded.Config.Worker.Region != "" || p.loaded.Config.Worker.Endpoint != ""
+	for _, name := range meant {
+		_, set := o.lookup(name)
+		explicit = explicit || set
+	}
+	if !explicit {
+		dev, err := FindDev(ctx, devAddr)
+		if err == nil {
+			p.Where, p.Dev = dev.Endpoint+" (worker dev)", true
+			return *localConfig(http.DefaultTransport, dev.Endpoint, dev.Region), nil
+		}
+		if !errors.Is(err, ErrNoDev) {
+			return cfg, err
+		}
+	}
+	return awsConfig(ctx, o, p.loaded)
+}
+
+// Publish publishes to a topic, given by its key in the configuration, its name or its ARN.
+func (p *Operator) Publish(ctx context.Context, topic string, m queue.Message) (id string, err error) {
+	to := topic
+	if t, ok := p.loaded.Config.Topics[topic]; ok {
+		to = topicOf(topic, t).Name
+		if t.ARN != "" {
+			to = t.ARN
+		}
+	}
+	id, err = p.client.Publish(ctx, to, m)
+	if errors.Is(err, queue.ErrNotFound) {
+		return "", fmt.Errorf("%w: %s", err, p.known("topics", slices.Sorted(maps.Keys(p.loaded.Config.Topics))))
+	}
+	return id, err
+}
+
+// Send sends to a queue, given by its key in the configuration or its name.
+func (p *Operator) Send(ctx context.Context, name string, m queue.Message) (id string, err error) {
+	id, err = p.client.Send(ctx, name, m)
+	if errors.Is(err, queue.ErrNotFound) {
+		return "", fmt.Errorf("%w: %s", err, p.known("queues", slices.Sorted(maps.Keys(p.loaded.Config.Queues))))
+	}
+	return id, err
+}
+
+func (p *Operator) known(what string, names []string) string {
+	if len(names) == 0 {
+		return "the configuration has no " + what
+	}
+	return "the " + what + " of the configuration are " + strings.Join(names, ", ") + "; create what is missing with: worker topology apply"
+}
+
+func (p *Operator) sender(ctx context.Context, name string) (queue.Sender, error) {
+	account := ""
+	if q, ok := p.loaded.Config.Queues[name]; ok {
+		wanted := queueOf(name, q)
+		if wanted.URL != "" {
+			return p.api.Queue(wanted.URL, awsapi.QueueOptions{}), nil
+		}
+		if name = wanted.Name; wanted.ARN != "" {
+			name, account = ofARN(wanted.ARN)
+		}
+	}
+	url, err := p.api.QueueURL(ctx, name, account)
+	if err != nil {
+		return nil, err
+	}
+	return p.api.Queue(url, awsapi.QueueOptions{}), nil
+}
+
+// Apply brings the account to match the configuration and calls step after each change.
+func (p *Operator) Apply(ctx context.Context, step func(topology.Change)) (topology.Result, error) {
+	wanted := topologyOf(p.loaded.Config)
+	wanted.Settle = p.settle
+	r, err := wanted.Apply(ctx, p.api, p.account, step)
+	if err != nil {
+		return r, withWay(err)
+	}
+	return r, nil
+}

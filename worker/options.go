@@ -1,0 +1,100 @@
+package worker
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/stationmaster/worker/internal/config"
+	"github.com/stationmaster/worker/jobs"
+)
+
+// Options say what a worker is made of. The zero value is a worker of the jobs that have registered
+// themselves, configured by config.toml and AWS's default chain.
+type Options struct {
+	// ConfigFile is the configuration; empty is config.toml, if there is one.
+	ConfigFile string
+	// Environ is the environment as os.Environ has it: where WORKER_* and AWS_* are read from.
+	Environ []string
+	// Flags are settings of the command line by key path; they win over everything.
+	Flags map[string]any
+	// Jobs are the registered jobs; nil is jobs.Default().
+	Jobs *jobs.Registry
+	// Middleware wraps every job, the first outermost.
+	Middleware []jobs.Middleware
+	// AWS replaces AWS's default chain.
+	AWS *aws.Config
+	// Log takes the records; nil makes a logger for LogTo from the settings worker.log_*.
+	Log *slog.Logger
+	// LogTo is where a logger made here writes; nil discards. LogText says that somebody reads
+	// along: records are text then, unless configured otherwise.
+	LogTo   io.Writer
+	LogText bool
+	// Version goes into /status and into failure records.
+	Version string
+	// UntilEmpty ends Run by itself once its queues are empty.
+	UntilEmpty bool
+
+	// embedded: AWS is the server in this process, whose topology is ours to apply and which hands
+	// nothing to a caller that has gone.
+	embedded bool
+	layers   []config.Layer
+}
+
+// Option adjusts the options that the command line made.
+type Option func(*Options)
+
+func (o *Options) fill() {
+	if o.Jobs == nil {
+		o.Jobs = jobs.Default()
+	}
+	if o.LogTo == nil {
+		o.LogTo = io.Discard
+	}
+	if o.Version == "" {
+		o.Version = "devel"
+	}
+}
+
+// lookup reads one variable of the environment; the last of several counts.
+func (o *Options) lookup(name string) (value string, set bool) {
+	for _, entry := range o.Environ {
+		if v, ok := strings.CutPrefix(entry, name+"="); ok {
+			value, set = v, true
+		}
+	}
+	return value, set
+}
+
+// settings returns the settings of a job, for the strict check of [jobs.<name>].
+func (o *Options) settings(job string) (any, bool) {
+	d, ok := o.Jobs.Lookup(job)
+	if !ok {
+		return nil, false
+	}
+	return d.Settings(), true
+}
+
+// logger makes the logger that the configuration asks for.
+func (o *Options) logger(level slog.Level, format string) *slog.Logger {
+	if o.Log != nil {
+		return o.Log
+	}
+	h := &slog.HandlerOptions{Level: level}
+	if format == "text" || (format != "json" && o.LogText) {
+		return slog.New(slog.NewTextHandler(o.LogTo, h))
+	}
+	return slog.New(slog.NewJSONHandler(o.LogTo, h))
+}
+
+// hostname is who we are in a failure record.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}

@@ -1,0 +1,131 @@
+package worker
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stationmaster/worker/internal/config"
+	"github.com/stationmaster/worker/topology"
+)
+
+// load reads the configuration against the registered jobs.
+func load(o *Options) (*config.Loaded, error) {
+	loaded, err := config.Load(config.Options{
+		File: o.ConfigFile, Environ: o.Environ, Flags: o.Flags, Layers: o.layers,
+		Settings: o.settings, Jobs: o.Jobs.Names(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load config: %w", err)
+	}
+	return loaded, nil
+}
+
+// loggerOf makes the logger; the configuration has checked the level.
+func loggerOf(o *Options, loaded *config.Loaded) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(loaded.Config.Worker.LogLevel)) // info, if it were wrong
+	return o.logger(level, loaded.Config.Worker.LogFormat)
+}
+
+// topologyOf turns the configuration into what AWS shall look like.
+func topologyOf(c config.Config) topology.Topology {
+	var t topology.Topology
+	for _, key := range slices.Sorted(maps.Keys(c.Topics)) {
+		t.Topics = append(t.Topics, topicOf(key, c.Topics[key]))
+	}
+	for _, key := range queueOrder(c) {
+		q := c.Queues[key]
+		wanted := queueOf(key, q)
+		t.Queues = append(t.Queues, wanted)
+		if _, ours := c.Queues[wanted.DLQ]; q.Manage && wanted.DLQ != "" && !ours && q.DLQRetention != usualDLQRetention {
+			t.Queues = append(t.Queues, topology.Queue{Name: wanted.DLQ, Retention: q.DLQRetention})
+		}
+	}
+	for _, s := range c.Subscriptions {
+		t.Subscriptions = append(t.Subscriptions, subscriptionOf(c, s))
+	}
+	return t
+}
+
+// queueOrder is the order in which people see queues: that of the subscriptions, which the file
+// lists, then the rest by name.
+func queueOrder(c config.Config) []string {
+	var order []string
+	for _, s := range c.Subscriptions {
+		if _, ours := c.Queues[s.Endpoint]; ours && !slices.Contains(order, s.Endpoint) {
+			order = append(order, s.Endpoint)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Queues)) {
+		if !slices.Contains(order, key) {
+			order = append(order, key)
+		}
+	}
+	return order
+}
+
+func topicOf(key string, t config.Topic) topology.Topic {
+	return topology.Topic{Name: or(t.Name, key), ARN: t.ARN, Unmanaged: !t.Manage, Tags: t.Tags}
+}
+
+func queueOf(key string, q config.Queue) topology.Queue {
+	wanted := topology.Queue{
+		Name: or(q.Name, key), URL: q.URL, ARN: q.ARN, Unmanaged: !q.Manage, Tags: q.Tags,
+		Visibility: q.VisibilityTimeout, Retention: q.Retention, MaxReceiveCount: q.MaxReceiveCount,
+	}
+	if !q.DLQ.Off {
+		wanted.DLQ = q.DLQ.Name
+	}
+	return wanted
+}
+
+// usualDLQRetention is what topology gives a DLQ that nobody declared.
+const usualDLQRetention = 14 * 24 * time.Hour
+
+func subscriptionOf(c config.Config, s config.Subscription) topology.Subscription {
+	wanted := topology.Subscription{Topic: s.Topic, Queue: s.Endpoint, Raw: s.Raw, FilterOn: s.FilterOn}
+	if t, ours := c.Topics[s.Topic]; ours {
+		wanted.Topic = or(t.Name, s.Topic)
+	}
+	if q, ours := c.Queues[s.Endpoint]; ours {
+		wanted.Queue = or(q.Name, s.Endpoint)
+	}
+	if len(s.Filter) > 0 {
+		text, err := json.Marshal(s.Filter)
+		if err != nil { // it came from TOML, all of which JSON can say, save for inf and nan
+			text = []byte(err.Error())
+		}
+		wanted.Filter = string(text)
+	}
+	if !s.DLQ.Off {
+		wanted.DLQ = s.DLQ.Name
+	}
+	return wanted
+}
+
+// specsOf are the queues to poll.
+func specsOf(c config.Config) []spec {
+	var all []spec
+	for _, key := range queueOrder(c) {
+		q := c.Queues[key]
+		all = append(all, spec{
+			queue: queueOf(key, q), job: q.Job, kinds: q.Jobs, rule: q.Kind,
+			slots: q.Slots, prefetch: q.Prefetch, receivers: q.Receivers,
+			visibility: q.VisibilityTimeout, timeout: q.Timeout, grace: q.UnknownGrace,
+			wait: q.WaitTime, retry: q.Retry,
+		})
+	}
+	return all
+}
+
+func or(s, otherwise string) string {
+	if strings.TrimSpace(s) == "" {
+		return otherwise
+	}
+	return s
+}

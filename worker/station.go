@@ -1,0 +1,243 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stationmaster/worker/internal/awsapi"
+	"github.com/stationmaster/worker/internal/telemetry"
+	"github.com/stationmaster/worker/jobs"
+	"github.com/stationmaster/worker/poller"
+	"github.com/stationmaster/worker/queue"
+	"github.com/stationmaster/worker/retry"
+	"github.com/stationmaster/worker/topology"
+)
+
+const (
+	minReopen = 2 * time.Second
+	maxReopen = time.Minute
+)
+
+// spec is one queue as configured: what to poll, and how.
+type spec struct {
+	queue topology.Queue
+	// job takes every message; or kinds maps kinds to jobs, and rule says how to read the kind.
+	job   string
+	kinds map[string]string
+	rule  string
+
+	slots, prefetch, receivers       int
+	visibility, timeout, grace, wait time.Duration
+	retry                            retry.Policy
+}
+
+// jobNames are the jobs that the queue needs, sorted.
+func (s *spec) jobNames() []string {
+	if len(s.kinds) == 0 {
+		return []string{s.job}
+	}
+	var names []string
+	for _, job := range s.kinds {
+		names = append(names, job)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// label is what the queue's job is called where one word must do.
+func (s *spec) label() string { return strings.Join(s.jobNames(), ",") }
+
+// station is one queue of a running worker: found, then polled until the drain.
+type station struct {
+	spec
+	w    *Worker
+	seen *telemetry.Queue
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	poller *poller.Poller
+	hurry  bool
+}
+
+// route finds the job of a message.
+func (s *station) route(instances map[string]*jobs.Instance) func(*jobs.Info) (*jobs.Instance, bool) {
+	if len(s.kinds) == 0 {
+		only := instances[s.job]
+		return func(*jobs.Info) (*jobs.Instance, bool) { return only, true }
+	}
+	return func(m *jobs.Info) (*jobs.Instance, bool) {
+		kind, ok := m.Kind(s.rule)
+		if !ok {
+			return nil, false
+		}
+		i, ok := instances[s.kinds[kind]]
+		return i, ok
+	}
+}
+
+// run finds the queue, however long that takes, and polls it until the receive context ends. A
+// queue that is missing costs the others nothing.
+func (s *station) run(receive, handle context.Context) poller.Report {
+	for pause := minReopen; ; pause = min(2*pause, maxReopen) {
+		p, err := s.open(receive)
+		if err == nil {
+			return p.Run(receive, handle)
+		}
+		if receive.Err() != nil {
+			return poller.Report{}
+		}
+		s.seen.Fail(err)
+		s.log.LogAttrs(receive, slog.LevelError, "queue cannot be polled: it is tried again", slog.Any("err", err), slog.Duration("pause", pause))
+		if !wait(receive, pause) {
+			return poller.Report{}
+		}
+	}
+}
+
+// open finds the queue and makes its poller.
+func (s *station) open(ctx context.Context) (*poller.Poller, error) {
+	url, err := s.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	attributes, err := s.w.api.QueueAttributes(ctx, url)
+	if err != nil && !errors.Is(err, queue.ErrDenied) {
+		return nil, withFix(err, s.queue)
+	}
+	visibility := s.visibility
+	if visibility == 0 {
+		visibility = visibilityOf(attributes)
+	}
+	q := s.w.api.Queue(url, awsapi.QueueOptions{Visibility: s.visibility})
+	p, err := poller.New(poller.Options{
+		Name: s.queue.Name, Receiver: q, Settler: q, DeadLetters: s.deadLetters(ctx, attributes),
+		Route: s.route(s.w.instances), Job: s.label(), Retry: s.retry,
+		Slots: s.slots, Prefetch: s.prefetch, Receivers: s.receivers,
+		Visibility: visibility, Wait: s.wait, Timeout: s.timeout, UnknownGrace: s.grace,
+		CutPolls: s.w.cutPolls, Hooks: s.seen.Hooks(), Build: s.w.o.Version, Host: hostname(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.seen.Attach(telemetry.Source{
+		State: p.State, Requests: q.Requests,
+		Counts: func(ctx context.Context) (visible, inFlight int64, err error) {
+			n, err := s.w.api.QueueCounts(ctx, url)
+			return n.Visible + n.Delayed, n.InFlight, err
+		},
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.poller = p
+	if s.hurry {
+		p.Hurry()
+	}
+	return p, nil
+}
+
+// find returns the queue's URL.
+func (s *station) find(ctx context.Context) (string, error) {
+	if s.queue.URL != "" {
+		return s.queue.URL, nil
+	}
+	name, account := s.queue.Name, ""
+	if s.queue.ARN != "" {
+		name, account = ofARN(s.queue.ARN)
+	}
+	url, err := s.w.api.QueueURL(ctx, name, account)
+	if err != nil {
+		return "", withFix(err, s.queue)
+	}
+	return url, nil
+}
+
+// deadLetters finds where to send dead letters: the queue's own DLQ as its redrive policy says,
+// which is right whoever set it. Without one, failures for good are left where they are.
+func (s *station) deadLetters(ctx context.Context, attributes map[string]string) queue.Sender {
+	name, account := s.queue.DLQ, ""
+	var policy struct {
+		ARN string `json:"deadLetterTargetArn"`
+	}
+	if json.Unmarshal([]byte(attributes["RedrivePolicy"]), &policy) == nil && policy.ARN != "" {
+		name, account = ofARN(policy.ARN)
+	}
+	if name == "" {
+		return nil
+	}
+	url, err := s.w.api.QueueURL(ctx, name, account)
+	if err != nil {
+		s.log.LogAttrs(ctx, slog.LevelError, "no dead-letter queue: what fails for good stays in the queue", slog.Any("err", err))
+		return nil
+	}
+	return s.w.api.Queue(url, awsapi.QueueOptions{})
+}
+
+// rush cuts the open poll.
+func (s *station) rush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hurry = true
+	if s.poller != nil {
+		s.poller.Hurry()
+	}
+}
+
+// state is what the poller is doing; false before there is one.
+func (s *station) state() (poller.State, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poller == nil {
+		return poller.State{}, false
+	}
+	return s.poller.State(), true
+}
+
+func visibilityOf(attributes map[string]string) time.Duration {
+	seconds, err := strconv.Atoi(attributes["VisibilityTimeout"])
+	if err != nil || seconds <= 0 {
+		return poller.DefaultVisibility
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// ofARN returns the name and the account of a queue.
+func ofARN(arn string) (name, account string) {
+	parts := strings.Split(arn, ":")
+	if len(parts) != 6 {
+		return arn, ""
+	}
+	return parts[5], parts[4]
+}
+
+// withFix adds the way out to an error of finding a queue.
+func withFix(err error, q topology.Queue) error {
+	switch {
+	case errors.Is(err, queue.ErrNotFound) && q.Unmanaged:
+		return fmt.Errorf("%w: it is not managed here (manage = false): ask its owner, or correct its name, url or arn", err)
+	case errors.Is(err, queue.ErrNotFound):
+		return fmt.Errorf("%w: create it with: worker topology apply", err)
+	case errors.Is(err, queue.ErrDenied):
+		return fmt.Errorf("%w: allow sqs:GetQueueUrl, sqs:GetQueueAttributes, sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility to this worker's role", err)
+	}
+	return err
+}
+
+// wait waits for d; false when ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,298 @@
+// Package worker is the daemon: it puts the parts together, starts them, and drains them.
+//
+//	config ──▶ topology ── verify (AWS) or apply (embedded)
+//	   │
+//	   ├─────▶ jobs: settings, Provision
+//	   └─────▶ station per queue: awsapi.Queue ──▶ poller ──▶ hooks ──▶ telemetry ──▶ log, /status
+//
+// It knows neither signals nor exit codes: package cli turns the first signal into the end of
+// Run's context, the second into Hurry.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stationmaster/worker/internal/awsapi"
+	"github.com/stationmaster/worker/internal/config"
+	"github.com/stationmaster/worker/internal/telemetry"
+	"github.com/stationmaster/worker/jobs"
+	"github.com/stationmaster/worker/poller"
+	"github.com/stationmaster/worker/publish"
+	"github.com/stationmaster/worker/queue"
+	"github.com/stationmaster/worker/topology"
+)
+
+// Report is what a drain did, over all queues.
+type Report = poller.Report
+
+// Worker is a worker that is ready to run. Make it with New, run it once, and Close it.
+type Worker struct {
+	o       Options
+	loaded  *config.Loaded
+	log     *slog.Logger
+	watch   *telemetry.Telemetry
+	api     *awsapi.Client
+	account topology.Account
+	wanted  topology.Topology
+
+	instances map[string]*jobs.Instance
+	stations  []*station
+	admin     *admin
+	cutPolls  bool
+	drainFor  time.Duration
+
+	hurry   chan time.Duration
+	closing sync.Once
+	// ends close what was opened, last first.
+	ends []func() error
+}
+
+// New makes a worker: it reads the configuration, asks AWS who it is, verifies that the queues
+// exist, sets up the jobs and binds the admin port. Nothing is received yet. What it opened before
+// an error is closed again.
+func New(ctx context.Context, o Options) (*Worker, error) {
+	o.fill()
+	loaded, err := load(&o)
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{
+		o: o, loaded: loaded, instances: map[string]*jobs.Instance{}, hurry: make(chan time.Duration, 1),
+		cutPolls: o.embedded, drainFor: loaded.Config.Worker.DrainTimeout,
+	}
+	w.log = loggerOf(&o, loaded)
+	for _, f := range loaded.Warnings {
+		w.log.LogAttrs(ctx, slog.LevelWarn, "configuration", slog.String("err", f.String()))
+	}
+	steps := []func(context.Context) error{w.observe, w.connect, w.lay, w.open, w.listen}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, w.Close())
+		}
+	}
+	return w, nil
+}
+
+// observe makes what watches the worker.
+func (w *Worker) observe(context.Context) (err error) {
+	w.watch, err = telemetry.New(telemetry.Options{Log: w.log, Version: w.o.Version})
+	return err
+}
+
+// connect finds out who and where we are.
+func (w *Worker) connect(ctx context.Context) error {
+	cfg, err := awsConfig(ctx, &w.o, w.loaded)
+	if err != nil {
+		return err
+	}
+	if cfg.BaseEndpoint != nil && !w.o.embedded {
+		w.log.LogAttrs(ctx, slog.LevelWarn, "AWS is replaced by another endpoint", slog.String("addr", *cfg.BaseEndpoint))
+	}
+	w.api = awsapi.New(cfg, awsapi.Options{Conns: connections(w.loaded.Config)})
+	w.account, err = identify(ctx, w.api, cfg)
+	return err
+}
+
+// lay verifies the topology, or applies it to the embedded server, where nobody else could have.
+func (w *Worker) lay(ctx context.Context) error {
+	w.wanted = topologyOf(w.loaded.Config)
+	if w.o.embedded {
+		_, err := w.wanted.Apply(ctx, w.api, w.account, nil)
+		return err
+	}
+	findings, err := w.wanted.Verify(ctx, w.api, w.account)
+	if err != nil {
+		return withWay(err)
+	}
+	gone := map[string]bool{}
+	var all []error
+	for _, f := range findings {
+		w.log.LogAttrs(ctx, slog.LevelError, "topology: not as configured", slog.Any("err", f))
+		all = append(all, f)
+		if f.Kind == "queue" && f.Missing && f.Name == f.Queue {
+			gone[f.Name] = true
+		}
+	}
+	for _, s := range specsOf(w.loaded.Config) {
+		if !gone[s.queue.Name] {
+			return nil
+		}
+	}
+	if len(gone) == 0 {
+		return nil // nothing is configured, which is no fault of the account
+	}
+	return fmt.Errorf("no queue can be polled: %w", errors.Join(all...))
+}
+
+// open sets up the jobs and the stations that need them.
+func (w *Worker) open(ctx context.Context) error {
+	lender := publish.New(publish.Options{
+		Topics: w.api, Partition: w.account.Partition, Region: w.account.Region, Account: w.account.ID,
+		Queues: func(ctx context.Context, name string) (queue.Sender, error) {
+			url, err := w.api.QueueURL(ctx, name, "")
+			if err != nil {
+				return nil, err
+			}
+			return w.api.Queue(url, awsapi.QueueOptions{}), nil
+		},
+	})
+	var faults []error
+	for _, s := range specsOf(w.loaded.Config) {
+		for _, name := range s.jobNames() {
+			if _, opened := w.instances[name]; opened {
+				continue
+			}
+			i, err := w.openJob(ctx, name, lender)
+			if err != nil {
+				faults = append(faults, err)
+				continue
+			}
+			w.instances[name] = i
+			w.ends = append(w.ends, i.Close)
+		}
+		label := s.label()
+		w.stations = append(w.stations, &station{
+			spec: s, w: w, log: w.log.With("queue", s.queue.Name, "job", label),
+			seen: w.watch.Queue(telemetry.QueueOptions{Name: s.queue.Name, Job: label, Slots: s.slots}),
+		})
+	}
+	return errors.Join(faults...)
+}
+
+func (w *Worker) openJob(ctx context.Context, name string, lender jobs.Publisher) (*jobs.Instance, error) {
+	d, ok := w.o.Jobs.Lookup(name)
+	if !ok {
+		return nil, fmt.Errorf("job %s: not registered", name) // the configuration was checked for it
+	}
+	return d.Open(ctx, func(into any) error { return w.loaded.DecodeJob(name, into) },
+		&jobs.Env{Job: name, Log: w.log.With("job", name), Publisher: lender}, w.o.Middleware...)
+}
+
+func (w *Worker) listen(ctx context.Context) (err error) {
+	w.admin, err = listenAdmin(ctx, w.loaded.Config.Admin.Addr, w.watch.Handler())
+	if err == nil && w.admin != nil {
+		w.ends = append(w.ends, w.admin.close)
+	}
+	return err
+}
+
+// Run polls until ctx ends, or the queues are empty if that was asked for, then drains within the
+// drain timeout and reports. The error is of what failed while running; a drain that abandoned
+// jobs is no error of Run, the report says it.
+func (w *Worker) Run(ctx context.Context) (Report, error) {
+	receive, stop := context.WithCancel(ctx)
+	defer stop()
+	handle, kill := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer kill(nil)
+	w.admin.serve()
+	w.watch.SetState("running")
+
+	reports := make([]Report, len(w.stations))
+	var running sync.WaitGroup
+	for n, s := range w.stations {
+		running.Go(func() { reports[n] = s.run(receive, handle) })
+	}
+	ended := make(chan struct{})
+	go func() { running.Wait(); close(ended) }()
+	var emptyErr error
+	if w.o.UntilEmpty {
+		running.Go(func() { emptyErr = w.untilEmpty(receive); stop() })
+	}
+	<-receive.Done()
+	w.watch.SetState("draining")
+	w.drain(ended, kill)
+	<-ended
+	w.watch.SetState("stopped")
+	var total Report
+	for _, r := range reports {
+		total = total.Add(r)
+	}
+	return total, emptyErr
+}
+
+// drain waits for the stations to end, and cancels the jobs when their time is over.
+func (w *Worker) drain(ended <-chan struct{}, kill context.CancelCauseFunc) {
+	timer := time.NewTimer(w.drainFor)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case by := <-w.hurry:
+			for _, s := range w.stations {
+				s.rush()
+			}
+			timer.Reset(by)
+		case <-timer.C:
+			kill(poller.ErrDrain)
+			return
+		}
+	}
+}
+
+// Hurry cuts the open polls and gives the jobs only this much longer: the second signal. Before the
+// drain has begun it does nothing until it begins.
+func (w *Worker) Hurry(by time.Duration) {
+	select {
+	case w.hurry <- by:
+	default:
+	}
+}
+
+// Close closes what New opened, last first. Only the first call does anything.
+func (w *Worker) Close() error {
+	var errs []error
+	w.closing.Do(func() {
+		for _, end := range slices.Backward(w.ends) {
+			errs = append(errs, end())
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// AdminAddr is where the admin port listens; empty when it is off.
+func (w *Worker) AdminAddr() string { return w.admin.addr() }
+
+// DrainTimeout is how long jobs may go on after the first signal.
+func (w *Worker) DrainTimeout() time.Duration { return w.drainFor }
+
+// Log returns the worker's logger.
+func (w *Worker) Log() *slog.Logger { return w.log }
+
+// CutsPolls reports whether open polls are cut when the drain begins.
+func (w *Worker) CutsPolls() bool { return w.cutPolls }
+
+// PollsEnd is when the last open poll returns at the latest; zero when none is open.
+func (w *Worker) PollsEnd() (last time.Time) {
+	for _, s := range w.stations {
+		if state, ok := s.state(); ok && state.PollEnds.After(last) {
+			last = state.PollEnds
+		}
+	}
+	return last
+}
+
+// Busy is how many messages are being handled.
+func (w *Worker) Busy() (n int) {
+	for _, s := range w.stations {
+		if state, ok := s.state(); ok {
+			n += state.Busy
+		}
+	}
+	return n
+}
+
+// connections are how many a pool keeps: a loop per ten slots and their settling.
+func connections(c config.Config) int {
+	n := 16
+	for _, q := range c.Queues {
+		n += q.Slots/5 + 4
+	}
+	return n
+}
