@@ -35,7 +35,9 @@ func (c *checker) all() {
 	c.admin()
 	c.topics()
 	for _, key := range slices.Sorted(maps.Keys(c.config.Queues)) {
-		c.queue(join("queues", key), key, c.config.Queues[key])
+		if path := join("queues", key); !c.seen[path] { // or it is no table at all
+			c.queue(path, key, c.config.Queues[key])
+		}
 	}
 	c.sameQueues()
 	c.subscriptions()

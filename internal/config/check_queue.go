@@ -68,7 +68,7 @@ func (c *checker) address(path string, q Queue) {
 		c.addf(path+".arn", `%q is no queue's ARN: write it like "arn:aws:sqs:us-east-1:123456789012:name"`, q.ARN)
 	}
 	c.queueName(path+".name", q.Name)
-	if q.DLQ.Name != "" {
+	if q.DLQ.Name != "" && (!c.seen[path+".name"] || q.DLQ.Name != q.Name+"-dlq") {
 		c.queueName(path+".dlq", q.DLQ.Name)
 	}
 	if q.DLQ.Name == q.Name {
@@ -132,7 +132,7 @@ func (c *checker) deadLetters(path string, q Queue) {
 	const leastRetention, mostRetention = time.Minute, 14 * day
 	c.seconds(path+".retention", q.Retention, leastRetention, mostRetention)
 	c.seconds(path+".dlq_retention", q.DLQRetention, leastRetention, mostRetention)
-	if q.DLQRetention < q.Retention {
+	if q.DLQRetention < min(q.Retention, mostRetention) {
 		// A standard queue's message keeps its age when it moves.
 		c.addf(path+".dlq_retention", "%s must be at least retention, %s: raise it, or messages die on arrival",
 			quoted(q.DLQRetention), quoted(q.Retention))

@@ -68,7 +68,7 @@ func (c *collector) sorted(origin func(key string) string) []Fault {
 
 // nearest returns the candidate that was probably meant, if one is close.
 func nearest(got string, candidates []string) (string, bool) {
-	best, least := "", max(len(got)/3, 1)+1
+	best, least := "", (len(got)+2)/3+1 // a third of the letters, and two that changed places
 	for _, candidate := range candidates {
 		if d := distance(got, candidate); d < least {
 			best, least = candidate, d
