@@ -153,6 +153,14 @@ func TestAFileThatCannotBeRead(t *testing.T) {
 }
 
 func TestAWrongSecretIsNotQuoted(t *testing.T) {
+	for _, line := range []string{
+		`hunter2`, `"hunter2`, `'hunter2`, `2hunter2`, `"hunter2" hunter2`, `"hunter2\q"`, `{ hunter2 }`, `"hunter2"` + "\ntoken = \"hunter2\"",
+	} {
+		_, err := load(t, "[admin]\ntoken = "+line+"\n")
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("token = %s is told as %v", line, err)
+		}
+	}
 	_, err := load(t, "[jobs.webhook]\nsecret = 24681357\nkeys = [97531]\n[admin]\ntoken = 86429753\n")
 	got := faults(t, err)
 	if len(got) != 3 {

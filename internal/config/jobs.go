@@ -21,26 +21,21 @@ func (l *Loaded) DecodeJob(name string, into any) error {
 func decodeJob(c *collector, name string, values map[string]any, into any) {
 	path := join("jobs", name)
 	to := reflect.ValueOf(into)
-	if to.Kind() != reflect.Pointer || to.IsNil() || to.Elem().Kind() != reflect.Struct {
-		if len(values) > 0 {
-			c.addf(path, "is set, and the job takes no settings: remove the table")
-		}
-		return
+	switch {
+	case len(values) == 0:
+	case takesSettings(to):
+		decoder{c}.table(path, values, to.Elem())
+	default:
+		c.addf(path, "is set, and the job takes no settings: remove the table")
 	}
-	if !tagged(to.Elem().Type()) {
-		if len(values) > 0 {
-			c.addf(path, "is set, and the job takes no settings: remove the table")
-		}
-		return
-	}
-	if values == nil {
-		values = map[string]any{}
-	}
-	decoder{c}.table(path, values, to.Elem())
 }
 
-// tagged reports whether a job's struct has settings at all.
-func tagged(t reflect.Type) bool {
+// takesSettings reports whether a job has settings at all: it is a pointer to a struct with a tag.
+func takesSettings(job reflect.Value) bool {
+	if job.Kind() != reflect.Pointer || job.IsNil() || job.Elem().Kind() != reflect.Struct {
+		return false
+	}
+	t := job.Elem().Type()
 	for i := range t.NumField() {
 		if _, ok := t.Field(i).Tag.Lookup("config"); ok && t.Field(i).IsExported() {
 			return true

@@ -51,7 +51,7 @@ func (l *Loaded) showJob(s *shower, job string) {
 	if !ok || settings == nil || l.DecodeJob(job, settings) != nil {
 		return
 	}
-	if v := reflect.ValueOf(settings); v.Kind() == reflect.Pointer && !v.IsNil() && tagged(v.Elem().Type()) {
+	if v := reflect.ValueOf(settings); takesSettings(v) {
 		s.value(path, v.Elem())
 	}
 }
