@@ -30,7 +30,7 @@ type stage struct{ testing.TB }
 func (stage) Helper()           {}
 func (stage) Output() io.Writer { return io.Discard }
 func (stage) Context() context.Context {
-	return context.Background() //nolint:forbidigo // an example has no context of a test
+	return context.Background() // an example has no context of a test
 }
 
 func Example() {
