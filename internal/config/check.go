@@ -133,7 +133,7 @@ func (c *checker) webAddress(key, address string) {
 // between checks a range and says which way out.
 func between[T cmp.Ordered](c *checker, key string, got, least, most T) {
 	switch {
-	case !(got >= least): // NaN is not
+	case got < least:
 		c.addf(key, "%s must be at least %s: raise it", quoted(got), shown(least))
 	case got > most:
 		c.addf(key, "%s must be at most %s: lower it", quoted(got), shown(most))

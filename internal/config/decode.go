@@ -165,7 +165,7 @@ func (d decoder) entries(path string, raw any, to reflect.Value) {
 	all := reflect.MakeMapWithSize(t, len(values))
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		entry := reflect.New(t.Elem())
-		if p, ok := entry.Interface().(preset); ok {
+		if p, ok := reflect.TypeAssert[preset](entry); ok {
 			table, _ := values[key].(map[string]any)
 			p.preset(table["manage"] != false)
 		}
@@ -241,6 +241,7 @@ func fits(raw any, to reflect.Value) (ok bool) {
 		} else {
 			_, ok = raw.(int64)
 		}
+	default: // no kind that TOML has
 	}
 	return ok
 }

@@ -222,6 +222,7 @@ func parse(value string, t reflect.Type, tag setting) (any, bool) {
 			}
 		}
 		return list, true
+	default:
+		return value, t.Kind() == reflect.String
 	}
-	return value, t.Kind() == reflect.String
 }

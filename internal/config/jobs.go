@@ -35,9 +35,8 @@ func takesSettings(job reflect.Value) bool {
 	if job.Kind() != reflect.Pointer || job.IsNil() || job.Elem().Kind() != reflect.Struct {
 		return false
 	}
-	t := job.Elem().Type()
-	for i := range t.NumField() {
-		if _, ok := t.Field(i).Tag.Lookup("config"); ok && t.Field(i).IsExported() {
+	for f := range job.Elem().Type().Fields() {
+		if _, ok := f.Tag.Lookup("config"); ok && f.IsExported() {
 			return true
 		}
 	}

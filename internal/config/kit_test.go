@@ -36,7 +36,6 @@ type (
 	analytics struct {
 		CollectorURL string `config:"collector_url"`
 	}
-	silent struct{ Hidden string }
 )
 
 var registered = []string{"analytics", "email", "silent", "webhook"}

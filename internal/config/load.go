@@ -213,6 +213,7 @@ func plain(v any) any {
 			table[fmt.Sprint(k.Interface())] = plain(v.Interface())
 		}
 		return table
+	default:
+		return v
 	}
-	return v
 }

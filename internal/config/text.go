@@ -49,8 +49,9 @@ func wanted(t reflect.Type) string {
 		return "a number"
 	case reflect.String:
 		return "a string"
+	default:
+		return "a " + t.String()
 	}
-	return "a " + t.String()
 }
 
 // literal writes a raw scalar as the file has it, or nearly so.
@@ -142,6 +143,7 @@ func text(v reflect.Value) string {
 		if b, err := json.Marshal(v.Interface()); err == nil {
 			return string(b)
 		}
+	default:
 	}
 	return fmt.Sprint(v.Interface())
 }
