@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/stationmaster/worker/queue"
@@ -139,9 +140,9 @@ func (r Record) Write(m *queue.Message) error {
 		return fmt.Errorf("%d attributes: %w", len(m.Attributes), ErrNoRoom)
 	}
 	for _, smaller := range shrinking(r) {
-		text, err := json.Marshal(smaller)
+		text, err := encode(smaller)
 		if err != nil {
-			return fmt.Errorf("encode failure record: %w", err)
+			return err
 		}
 		if len(text) > MaxBytes {
 			continue
@@ -150,13 +151,24 @@ func (r Record) Write(m *queue.Message) error {
 		if with.Attributes == nil {
 			with.Attributes = map[string]queue.Attribute{}
 		}
-		with.Attributes[Attribute] = queue.Attribute{Type: "String", Text: string(text)}
+		with.Attributes[Attribute] = queue.Attribute{Type: "String", Text: text}
 		if with.Size() <= queue.MaxBytes {
 			m.Attributes = with.Attributes
 			return nil
 		}
 	}
 	return fmt.Errorf("%d bytes: %w", m.Size(), ErrNoRoom)
+}
+
+// encode writes templates as they are read: "<ip>", not "\u003cip\u003e".
+func encode(r Record) (string, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(r); err != nil {
+		return "", fmt.Errorf("encode failure record: %w", err)
+	}
+	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
 // shrinking are ever smaller forms of a record, the whole one first.
