@@ -17,7 +17,10 @@ func (s *state) configCommand() *cobra.Command {
 				return err
 			}
 			if s.json {
-				return s.encode(map[string]any{"file": c.File, "topics": c.Topics, "queues": c.Queues, "subscriptions": c.Subscriptions})
+				return s.encode(map[string]any{"file": c.File, "topics": c.Topics, "queues": c.Queues, "subscriptions": c.Subscriptions, "warnings": c.Warnings})
+			}
+			for _, w := range c.Warnings {
+				s.notef("%s", w)
 			}
 			file := c.File
 			if file == "" {

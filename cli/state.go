@@ -3,9 +3,11 @@ package cli
 import (
 	"context"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/stationmaster/worker/worker"
@@ -80,6 +82,9 @@ func (s *state) workerOptions() worker.Options {
 		Environ:    s.environ,
 		LogTo:      s.stderr,
 		LogText:    s.terminal,
+		TextHandler: func(to io.Writer, level slog.Leveler) slog.Handler {
+			return &peopleHandler{to: to, level: level, mu: &sync.Mutex{}}
+		},
 		Version:    version().Version,
 		Flags:      map[string]any{},
 	}

@@ -55,7 +55,7 @@ func (p *Poller) take(c contexts, d *queue.Delivery) (*item, bool) {
 		p.o.Hooks.note(c.settle, d, Adopted, nil)
 		return nil, false
 	}
-	if p.memory.done.Contains(d.MessageID) {
+	if p.memory.isDone(d.MessageID) {
 		p.o.Hooks.note(c.settle, d, AlreadyDone, nil)
 		p.remove(c, it)
 		return nil, false

@@ -1,6 +1,10 @@
 package poller
 
-import lru "github.com/hashicorp/golang-lru/v2"
+import (
+	"sync/atomic"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
 
 // remembered bounds each memory: at 10,000 messages some 1 MiB.
 const remembered = 10_000
@@ -10,6 +14,8 @@ const remembered = 10_000
 type memory struct {
 	// done holds the ids of messages that were handled or dead-lettered, but perhaps not deleted.
 	done *lru.Cache[string, struct{}]
+	// some: done has ever held anything; asking it costs a lock that nearly every message can spare.
+	some atomic.Bool
 	// returns counts, by id, the receives that spent no attempt.
 	returns *lru.Cache[string, int]
 }
@@ -38,6 +44,13 @@ func (m *memory) attempt(id string, receives int) int {
 func (m *memory) returned(id string) {
 	n, _ := m.returns.Get(id)
 	m.returns.Add(id, n+1)
+}
+
+func (m *memory) isDone(id string) bool { return m.some.Load() && m.done.Contains(id) }
+
+func (m *memory) addDone(id string) {
+	m.done.Add(id, struct{}{})
+	m.some.Store(true)
 }
 
 func (m *memory) settled(id string) { m.returns.Remove(id) }

@@ -127,7 +127,7 @@ func (p *Poller) accepted(ctx context.Context, d *queue.Delivery, e sent, now ti
 		p.memory.settled(d.MessageID)
 		if now.After(e.deadline) {
 			// Accepted, "but the message might not be deleted" (SQS API reference).
-			p.memory.done.Add(d.MessageID, struct{}{})
+			p.memory.addDone(d.MessageID)
 			p.o.Hooks.note(ctx, d, Uncertain, nil)
 			p.count(func(r *Report) { r.Uncertain++ })
 		}
@@ -152,7 +152,7 @@ func (p *Poller) giveUp(ctx context.Context, s *settling, err error) {
 // that this process deletes it when it comes back instead of running it again.
 func (p *Poller) left(ctx context.Context, d *queue.Delivery, s *settling, err error) {
 	if s.remove {
-		p.memory.done.Add(d.MessageID, struct{}{})
+		p.memory.addDone(d.MessageID)
 		p.o.Hooks.note(ctx, d, NotDeleted, err)
 		p.count(func(r *Report) { r.Uncertain++ })
 	}

@@ -21,6 +21,8 @@ type Checked struct {
 	// Topics, Queues and Subscriptions count what it declares.
 	Topics, Queues, Subscriptions int
 	Settings                      []Setting
+	// Warnings are settings that work but were hardly meant.
+	Warnings []string
 }
 
 // CheckConfig reads the configuration as a worker would and starts nothing. The error has a line for
@@ -34,6 +36,9 @@ func CheckConfig(o Options) (Checked, error) {
 	c := Checked{
 		File: loaded.File, Topics: len(loaded.Config.Topics), Queues: len(loaded.Config.Queues),
 		Subscriptions: len(loaded.Config.Subscriptions),
+	}
+	for _, f := range loaded.Warnings {
+		c.Warnings = append(c.Warnings, f.String())
 	}
 	for _, v := range loaded.Show() {
 		c.Settings = append(c.Settings, Setting{Key: v.Key, Value: v.Value, Origin: v.Origin})

@@ -33,6 +33,8 @@ type Options struct {
 	// along: records are text then, unless configured otherwise.
 	LogTo   io.Writer
 	LogText bool
+	// TextHandler makes the handler of text records; nil is slog's own.
+	TextHandler func(to io.Writer, level slog.Leveler) slog.Handler
 	// Version goes into /status and into failure records.
 	Version string
 	// UntilEmpty ends Run by itself once its queues are empty.
@@ -84,7 +86,11 @@ func (o *Options) logger(level slog.Level, format string) *slog.Logger {
 		return o.Log
 	}
 	h := &slog.HandlerOptions{Level: level}
-	if format == "text" || (format != "json" && o.LogText) {
+	switch {
+	case format == "json" || (format != "text" && !o.LogText):
+	case o.TextHandler != nil:
+		return slog.New(o.TextHandler(o.LogTo, level))
+	default:
 		return slog.New(slog.NewTextHandler(o.LogTo, h))
 	}
 	return slog.New(slog.NewJSONHandler(o.LogTo, h))

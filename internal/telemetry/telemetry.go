@@ -42,6 +42,8 @@ type Options struct {
 type Telemetry struct {
 	log         *slog.Logger
 	tracer      trace.Tracer
+	tracing     atomic.Bool   // a span went somewhere
+	probed      atomic.Uint32 // deliveries, while none has
 	instruments instruments
 	version     string
 	started     time.Time

@@ -18,6 +18,9 @@ import (
 // a trace that spans hours of retries, or a replay next week, helps nobody. The conventions advise
 // the same.
 func (q *Queue) startSpan(ctx context.Context, d *queue.Delivery, info *jobs.Info) context.Context {
+	if !q.t.traces() {
+		return ctx
+	}
 	from, ok := producer(ctx, d, info)
 	options := append(make([]trace.SpanStartOption, 0, 4),
 		trace.WithSpanKind(trace.SpanKindConsumer),
@@ -27,12 +30,30 @@ func (q *Queue) startSpan(ctx context.Context, d *queue.Delivery, info *jobs.Inf
 	if ok {
 		options = append(options, trace.WithLinks(trace.Link{SpanContext: from}))
 	}
-	ctx, _ = q.t.tracer.Start(ctx, q.attributes.spanName, options...) //nolint:spancheck // endSpan ends it
-	return ctx
+	ctx, span := q.t.tracer.Start(ctx, q.attributes.spanName, options...) //nolint:spancheck // endSpan ends it
+	if span.SpanContext().IsValid() {
+		q.t.tracing.Store(true)
+	}
+	return context.WithValue(ctx, spanKey{}, span)
+}
+
+// spanKey finds the span that was started here: the context may hold one of somebody above.
+type spanKey struct{}
+
+// probeEvery is how many deliveries go by before it is asked again whether anybody traces.
+const probeEvery = 64
+
+// traces reports whether spans go anywhere. Without an SDK the API makes spans that nobody sees, at
+// a cost that a fast job would notice; one may still be installed later, so now and then it is tried.
+func (t *Telemetry) traces() bool {
+	return t.tracing.Load() || t.probed.Add(1)%probeEvery == 1
 }
 
 func endSpan(ctx context.Context, outcome string, o poller.Outcome) {
-	span := trace.SpanFromContext(ctx)
+	span, ok := ctx.Value(spanKey{}).(trace.Span)
+	if !ok {
+		return
+	}
 	if !span.IsRecording() {
 		span.End()
 		return
