@@ -25,7 +25,9 @@ type peopleHandler struct {
 var machines = []string{"queue", "job", "err", "fingerprint", "receive_count"}
 
 // Enabled reports whether the level is shown.
-func (h *peopleHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level.Level() }
+func (h *peopleHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.level.Level()
+}
 
 // WithAttrs returns a handler with more attributes.
 func (h *peopleHandler) WithAttrs(attrs []slog.Attr) slog.Handler {

@@ -190,7 +190,9 @@ func TestKilledTenTimesEveryMessageIsHandled(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, time.Minute, func() bool { return o.distinct() == messages && o.counts(t, "tell") == awsapi.Counts{} },
-		func() string { return fmt.Sprintf("%d of %d handled, %+v left\n%s", o.distinct(), messages, o.counts(t, "tell"), said) })
+		func() string {
+			return fmt.Sprintf("%d of %d handled, %+v left\n%s", o.distinct(), messages, o.counts(t, "tell"), said)
+		})
 	if left := o.counts(t, "tell-dlq"); left != (awsapi.Counts{}) {
 		t.Errorf("%+v in the dead-letter queue", left)
 	}

@@ -85,8 +85,8 @@ func (s *state) workerOptions() worker.Options {
 		TextHandler: func(to io.Writer, level slog.Leveler) slog.Handler {
 			return &peopleHandler{to: to, level: level, mu: &sync.Mutex{}}
 		},
-		Version:    version().Version,
-		Flags:      map[string]any{},
+		Version: version().Version,
+		Flags:   map[string]any{},
 	}
 	for _, adjust := range s.options {
 		adjust(&o)
