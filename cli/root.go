@@ -10,7 +10,7 @@ import (
 
 // execute runs the command of s and returns its exit code.
 func execute(ctx context.Context, s *state) int {
-	root := s.root()
+	root := s.root() //nolint:contextcheck // each command gets the context of its execution
 	root.SetArgs(s.args)
 	root.SetIn(s.stdin)
 	root.SetOut(s.stdout)

@@ -30,7 +30,7 @@ const endpoint = "STATIONMASTER_E2E_ENDPOINT"
 // theirs is where the test runs: the embedded server behind a socket, or the one that is named.
 func theirs(t *testing.T) *aws.Config {
 	t.Helper()
-	at := os.Getenv(endpoint)
+	at := os.Getenv(endpoint) //nolint:forbidigo // a test has no cli to ask
 	if at == "" {
 		server := httptest.NewServer(localaws.New(localaws.Options{}))
 		t.Cleanup(server.Close)
@@ -54,7 +54,7 @@ type handled struct {
 	all  map[string][]jobs.Info
 }
 
-func (h *handled) saw(job string, m *jobs.Message[invited], ok bool) (times int) {
+func (h *handled) saw(job string, m *jobs.Message[invited], ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.all[job] = append(h.all[job], m.Info)
@@ -64,7 +64,6 @@ func (h *handled) saw(job string, m *jobs.Message[invited], ok bool) (times int)
 		}
 		h.done[job][m.Body.Email]++
 	}
-	return len(h.all[job])
 }
 
 func (h *handled) count(job string) int {

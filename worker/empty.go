@@ -44,7 +44,7 @@ func (s *station) isEmpty(ctx context.Context) (bool, error) {
 	visible, inFlight, err := s.seen.Counts(ctx)
 	if err != nil {
 		if ctx.Err() != nil || errors.Is(err, context.Canceled) {
-			return false, nil
+			return false, nil //nolint:nilerr // the drain has begun; nobody asks any more
 		}
 		return false, err
 	}

@@ -128,8 +128,7 @@ func attempts(m middleware.Metadata) int64 {
 
 // attemptsOf counts the HTTP requests of a call that failed.
 func attemptsOf(err error) int64 {
-	var most *retry.MaxAttemptsError
-	if errors.As(err, &most) {
+	if most, ok := errors.AsType[*retry.MaxAttemptsError](err); ok {
 		return int64(most.Attempt)
 	}
 	return 1

@@ -60,12 +60,10 @@ func (f *fault) Unwrap() []error {
 
 // cause is the shortest true account of err.
 func cause(err error) string {
-	var marked *credentialsError
-	if errors.As(err, &marked) {
+	if marked, ok := errors.AsType[*credentialsError](err); ok {
 		return marked.Error()
 	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		text := api.ErrorCode()
 		if m := strings.TrimSpace(api.ErrorMessage()); m != "" {
 			text += ": " + m
@@ -76,8 +74,7 @@ func cause(err error) string {
 		}
 		return text
 	}
-	var request *url.Error
-	if errors.As(err, &request) {
+	if request, ok := errors.AsType[*url.Error](err); ok {
 		return request.Error()
 	}
 	return err.Error()
@@ -86,7 +83,7 @@ func cause(err error) string {
 func fix(class, err error) string {
 	var dial *net.OpError
 	switch {
-	case class == queue.ErrCredentials:
+	case errors.Is(class, queue.ErrCredentials):
 		return "; set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or renew them with: aws sso login"
 	case class == nil && errors.As(err, &dial) && dial.Op == "dial":
 		return "; check the network, AWS_REGION and AWS_ENDPOINT_URL"
@@ -99,8 +96,7 @@ func classify(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
-	var marked *credentialsError
-	if errors.As(err, &marked) {
+	if _, ok := errors.AsType[*credentialsError](err); ok {
 		return queue.ErrCredentials
 	}
 	for _, class := range classes {
@@ -112,8 +108,7 @@ func classify(err error) error {
 		return class
 	}
 	status := 0
-	var response *awshttp.ResponseError
-	if errors.As(err, &response) {
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok {
 		status = response.HTTPStatusCode()
 	}
 	var api smithy.APIError

@@ -22,7 +22,7 @@ func wantClass(t *testing.T, err, want error) {
 		t.Fatal("no error")
 	}
 	for _, class := range classes {
-		if is := errors.Is(err, class); is != (class == want) {
+		if is := errors.Is(err, class); is != errors.Is(class, want) {
 			t.Errorf("errors.Is(%q, %q) = %t", err, class, is)
 		}
 	}

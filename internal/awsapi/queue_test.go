@@ -219,7 +219,8 @@ func TestSendCarriesAttributesAndReportsPerMessage(t *testing.T) {
 	sent, errs := q.Send(t.Context(), []queue.Message{
 		{Body: "one\x00"},
 		{Body: "two", GroupID: "g", TraceHeader: "Root=1", Attributes: map[string]queue.Attribute{
-			"n": {Type: "Number", Text: "1"}, "b": {Type: "Binary", Binary: []byte{7}}}},
+			"n": {Type: "Number", Text: "1"}, "b": {Type: "Binary", Binary: []byte{7}},
+		}},
 		{Body: "three"},
 	})
 	if diff := cmp.Diff([]string{"", "m-1", "m-2"}, sent); diff != "" {

@@ -149,7 +149,7 @@ func (q *Queue) note(ctx context.Context, d *queue.Delivery, what poller.Note, e
 	if d != nil {
 		attrs = delivery(d, attrs...)
 	}
-	q.log.LogAttrs(ctx, level, string(what), attrs...)
+	q.log.LogAttrs(ctx, level, string(what), attrs...) //nolint:sloglint // the notes are constants of package poller
 }
 
 // Outcomes, as they appear in metrics and spans.

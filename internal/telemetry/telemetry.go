@@ -13,6 +13,7 @@ package telemetry
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -145,5 +146,5 @@ func (q *Queue) attached() (*Source, error) {
 func (t *Telemetry) all() []*Queue {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.queues[:len(t.queues):len(t.queues)]
+	return slices.Clip(t.queues)
 }
