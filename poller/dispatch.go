@@ -15,6 +15,9 @@ const unknownReturns = 8
 // dispatch takes in what a receive brought and starts it. It returns how many slots are in use;
 // they come free one by one.
 func (p *Poller) dispatch(c contexts, ds []queue.Delivery) (started int) {
+	if p.o.FIFO {
+		return p.dispatchLanes(c, ds)
+	}
 	var groups map[*jobs.Instance][]*item
 	for i := range ds {
 		it, ok := p.take(c, &ds[i])
@@ -45,8 +48,8 @@ func (p *Poller) dispatch(c contexts, ds []queue.Delivery) (started int) {
 	return started
 }
 
-// take admits one delivery; false when there is nothing to start.
-func (p *Poller) take(c contexts, d *queue.Delivery) (*item, bool) {
+// admit takes in one delivery; false when there is nothing to start.
+func (p *Poller) admit(c contexts, d *queue.Delivery) (*item, bool) {
 	it, how := p.ledger.admit(d, p.lead())
 	if how == overran {
 		p.lose(c.settle, it, nil)
@@ -58,6 +61,15 @@ func (p *Poller) take(c contexts, d *queue.Delivery) (*item, bool) {
 	if p.memory.isDone(d.MessageID) {
 		p.o.Hooks.note(c.settle, d, AlreadyDone, nil)
 		p.remove(c, it)
+		return nil, false
+	}
+	return it, true
+}
+
+// take admits one delivery of a standard queue, and gives it back when nothing shall start now.
+func (p *Poller) take(c contexts, d *queue.Delivery) (*item, bool) {
+	it, ok := p.admit(c, d)
+	if !ok {
 		return nil, false
 	}
 	if c.receive.Err() != nil {
@@ -79,6 +91,7 @@ func (p *Poller) read(it *item, d *queue.Delivery) {
 	it.info = jobs.Read(d)
 	it.info.Queue = p.o.Name
 	it.info.Attempt = it.attempt
+	it.suspect, it.back = p.isSuspect(d, it.attempt), false
 }
 
 func (p *Poller) begin(c contexts, instance *jobs.Instance, items ...*item) {
@@ -123,12 +136,14 @@ func (p *Poller) remove(c contexts, it *item) {
 
 // release gives an item back untouched.
 func (p *Poller) release(c contexts, it *item) {
+	it.back = true
 	p.ledger.endBeats(it)
 	p.settle(c.settle, &settling{it: it, did: Released})
 }
 
 // hide lets an item come back after d.
 func (p *Poller) hide(c contexts, it *item, d time.Duration) {
+	it.back = true
 	p.ledger.endBeats(it)
 	p.settle(c.settle, &settling{it: it, hide: d, did: Hidden})
 }

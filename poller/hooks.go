@@ -89,6 +89,12 @@ const (
 	NotDeadLettered Note = "not dead-lettered"
 	// IgnoresEnd: a job goes on although its context has ended.
 	IgnoresEnd Note = "job ignores its end"
+	// Suspect: this message has been received more often than its tries can explain. It runs alone,
+	// and may be what ended the process last time.
+	Suspect Note = "suspect starts"
+	// BreakerOpened: so many runs failed that polling rests; BreakerClosed: a probe succeeded.
+	BreakerOpened Note = "breaker opened"
+	BreakerClosed Note = "breaker closed"
 	// Recovered: the receive loop panicked and went on.
 	Recovered Note = "receive loop recovered"
 )

@@ -9,13 +9,20 @@ import (
 	"github.com/stationmaster/worker/queue"
 )
 
-// item is one message that this poller holds, from its receive until it is settled. Everything in
-// it but info and attempt is guarded by the ledger's lock.
+// item is one message that this poller holds, from its receive until it is settled. What stands
+// below the line is guarded by the ledger's lock; what stands above belongs to whoever runs it.
 type item struct {
-	d       *queue.Delivery // the newest delivery
+	id      string // MessageId
 	info    *jobs.Info
 	attempt int
-	run     *run // nil: waits for its start
+	// suspect: it has been received more often than its tries can explain.
+	suspect bool
+	// back: it was not deleted; in a FIFO lane, what follows it must not run.
+	back bool
+
+	// ──
+	d   *queue.Delivery // the newest delivery
+	run *run            // nil: waits for its start
 
 	deadline time.Time
 	next     time.Time // of the next beat
@@ -77,7 +84,7 @@ func (l *ledger) admit(d *queue.Delivery, lead time.Duration) (*item, admitted) 
 		l.arm(it, lead)
 		return it, how
 	}
-	it := &item{d: d, deadline: d.Deadline}
+	it := &item{id: d.MessageID, d: d, deadline: d.Deadline}
 	l.items[d.MessageID] = it
 	l.arm(it, lead)
 	return it, fresh
@@ -146,6 +153,13 @@ func (l *ledger) start(it *item, r *run, enough time.Duration) (*queue.Delivery,
 	defer l.mu.Unlock()
 	it.run = r
 	return it.d, !it.expired && time.Until(it.deadline) >= enough
+}
+
+// newest returns the newest delivery of an item.
+func (l *ledger) newest(it *item) *queue.Delivery {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return it.d
 }
 
 // running returns the items whose job has not returned.

@@ -45,6 +45,19 @@ type Options struct {
 	Timeout time.Duration
 	// UnknownGrace is how long, from its first receive, a message of unknown kind is kept.
 	UnknownGrace time.Duration
+	// FIFO: the queue is one. Messages of one group run one after the other, groups side by side.
+	FIFO bool
+	// Budget caps the messages handled at once over all pollers that share it; nil is no cap. Weight
+	// is this poller's part of it when it is short; 0 is 1.
+	Budget *Budget
+	Weight int
+	// Breaker rests the polling while half of the runs fail.
+	Breaker bool
+	// Rate bounds the messages started per second; 0 is no bound.
+	Rate float64
+	// Suspects is the lane, one per process, of messages on their try beyond SuspectAfter.
+	Suspects     Lane
+	SuspectAfter int
 	// CutPolls cancels the open poll at drain. Only for a server that hands nothing to a caller
 	// that has gone: on AWS what a cut poll brought stays hidden for the visibility timeout.
 	CutPolls bool

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
 
 	"github.com/stationmaster/worker/queue"
 )
@@ -43,6 +44,10 @@ type Poller struct {
 	memory *memory
 	// running caps running jobs apart from slots, when deliveries may be held ready.
 	running *semaphore.Weighted
+	share   *share
+	limiter *rate.Limiter
+	breaker *breaker
+	lanes   lanes
 
 	deletes, hides *batcher[*settling]
 	runs           tally // runs under way, waiting ones included
@@ -59,6 +64,7 @@ type Poller struct {
 	lastPoll time.Time
 	lastErr  error
 	paused   time.Time
+	resumed  chan struct{}
 	draining bool
 	report   Report
 }
@@ -73,7 +79,16 @@ func New(o Options) (*Poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Poller{o: o, slots: newSlots(o.Slots + o.Prefetch), ledger: newLedger(), memory: m, state: "starting"}
+	p := &Poller{o: o, slots: newSlots(o.Slots + o.Prefetch), ledger: newLedger(), memory: m, state: "starting", resumed: make(chan struct{})}
+	if o.Budget != nil {
+		p.share = o.Budget.join(o.Weight)
+	}
+	if o.Rate > 0 {
+		p.limiter = rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate)))
+	}
+	if o.Breaker {
+		p.breaker = newBreaker()
+	}
 	if o.Prefetch > 0 {
 		p.running = semaphore.NewWeighted(int64(o.Slots))
 	}
@@ -231,10 +246,25 @@ func (p *Poller) Pause(until time.Time) {
 	}
 }
 
-func (p *Poller) pausedUntil() time.Time {
+// Resume ends every pause.
+func (p *Poller) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.paused
+	p.paused = time.Time{}
+	close(p.resumed)
+	p.resumed = make(chan struct{})
+}
+
+func (p *Poller) pausedUntil() time.Time {
+	until, _ := p.pauseEnds()
+	return until
+}
+
+// pauseEnds is when the pause ends, and a channel that is closed when it is ended before.
+func (p *Poller) pauseEnds() (until time.Time, resumed <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.paused, p.resumed
 }
 
 // State tells what the poller is doing.

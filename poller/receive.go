@@ -22,7 +22,11 @@ const (
 func (p *Poller) loop(c contexts) {
 	full, failures := false, 0
 	for p.gate(c.receive) {
-		n, err := p.slots.acquire(c.receive, queue.MaxBatch, full)
+		most, err := p.most(c.receive)
+		if err != nil {
+			break
+		}
+		n, err := p.slots.acquire(c.receive, most, full)
 		if err != nil {
 			break
 		}
@@ -70,6 +74,9 @@ func (p *Poller) receive(c contexts, n int) (got int, err error) {
 	p.polled(err)
 	p.o.Hooks.received(c.settle, n, len(ds), time.Since(began), err)
 	if len(ds) == 0 {
+		if p.breaker != nil {
+			p.breaker.nothing()
+		}
 		return 0, err
 	}
 	unused -= p.dispatch(c, ds)
@@ -111,17 +118,47 @@ func (p *Poller) shrink() bool {
 	}
 }
 
-// gate waits while the queue is paused; false when the receive context has ended.
+// gate waits while the queue is paused and while a delivery of it waits for the budget: another
+// poll would only bring more to wait. False when the receive context has ended.
 func (p *Poller) gate(receive context.Context) bool {
 	for {
-		rest := time.Until(p.pausedUntil())
+		until, changed := p.pauseEnds()
+		rest := time.Until(until)
 		if rest <= 0 {
-			return receive.Err() == nil
+			break
 		}
-		if !sleep(receive, rest) {
+		timer := time.NewTimer(rest)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-receive.Done():
+			timer.Stop()
 			return false
 		}
+		timer.Stop()
 	}
+	if p.breaker != nil {
+		p.breaker.over()
+	}
+	if p.share != nil {
+		select {
+		case <-p.share.waiting.empty():
+		case <-receive.Done():
+		}
+	}
+	return receive.Err() == nil
+}
+
+// most is what the next receive may ask for at most.
+func (p *Poller) most(receive context.Context) (int, error) {
+	n := queue.MaxBatch
+	if p.o.FIFO {
+		n = p.lanes.ask()
+	}
+	if p.breaker == nil {
+		return n, nil
+	}
+	return p.breaker.enter(receive, n, 2*p.o.Visibility)
 }
 
 // backOff waits after a failed receive: longer for what does not mend itself in seconds, with

@@ -27,14 +27,16 @@ type attempt struct {
 // run calls the job once and settles what it answered. It returns the items that came back past
 // their lease while the job ran, and that must run again.
 func (p *Poller) run(c contexts, instance *jobs.Instance, items []*item) (again []*item) {
-	if p.running != nil {
-		if err := p.running.Acquire(c.handle, int64(min(len(items), p.o.Slots))); err != nil {
+	if !p.isFree(items) {
+		over, err := p.clear(c, items)
+		if err != nil {
 			for _, it := range items {
+				p.memory.returned(it.id)
 				p.release(c, it)
 			}
 			return nil
 		}
-		defer p.running.Release(int64(min(len(items), p.o.Slots)))
+		defer over()
 	}
 	base, cancel := context.WithCancelCause(c.handle)
 	defer cancel(nil)
@@ -101,6 +103,7 @@ func (p *Poller) finish(c contexts, a attempt, cause, err error, took time.Durat
 		o.Returned = returned
 		p.o.Hooks.finished(a.ctx, a.d, a.it.info, o)
 	}
+	p.judged(c, cause, err)
 	switch {
 	case err == nil:
 		o.Decision = retry.Decision{Action: retry.Done, Spends: true}
@@ -166,6 +169,7 @@ func (p *Poller) failed(c contexts, a attempt, o *Outcome, report func(string)) 
 // drop leaves an item to SQS without another word, unless it has just come back: then it is given
 // back, or it would be taken for held ever after.
 func (p *Poller) drop(c contexts, a attempt) {
+	a.it.back = true
 	p.ledger.endBeats(a.it)
 	if _, newest := p.ledger.forget(a.it, a.d.Handle); !newest {
 		p.release(c, a.it)
@@ -201,6 +205,9 @@ func (p *Poller) sendDeadLetter(ctx context.Context, it *item, d *queue.Delivery
 	record := deadletter.New(d, deadletter.Death{Job: job, Queue: p.o.Name, Build: p.o.Build, Host: p.o.Host, Now: time.Now()}, err)
 	if err := record.Write(&m); err != nil {
 		return err
+	}
+	if p.o.FIFO { // as SQS's own redrive does
+		m.DeduplicationID = d.MessageID
 	}
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()

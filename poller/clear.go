@@ -1,0 +1,92 @@
+package poller
+
+import (
+	"context"
+
+	"github.com/stationmaster/worker/deadletter"
+	"github.com/stationmaster/worker/queue"
+)
+
+// Lane lets one thing through at a time. Pollers that share one run their suspects one by one: what
+// takes a process down takes it down alone, and is named in the log before it starts.
+type Lane chan struct{}
+
+// NewLane makes a free lane.
+func NewLane() Lane { return make(Lane, 1) }
+
+// clear waits until the items may run: their turn among the slots, as suspects, by the rate, in the
+// budget. Their leases are kept meanwhile. It returns what to call when the run has ended; an error
+// when the handle context ended first.
+func (p *Poller) clear(c contexts, items []*item) (over func(), err error) {
+	var undo []func()
+	over = func() {
+		for _, u := range undo {
+			u()
+		}
+	}
+	n := min(len(items), p.o.Slots)
+	if p.running != nil {
+		if err := p.running.Acquire(c.handle, int64(n)); err != nil {
+			return over, err
+		}
+		undo = append(undo, func() { p.running.Release(int64(n)) })
+	}
+	if suspects(items) {
+		select {
+		case p.o.Suspects <- struct{}{}:
+		case <-c.handle.Done():
+			over()
+			return func() {}, c.handle.Err()
+		}
+		undo = append(undo, func() { <-p.o.Suspects })
+		p.warnOf(c.settle, items)
+	}
+	if p.limiter != nil {
+		if err := p.limiter.WaitN(c.handle, min(len(items), p.limiter.Burst())); err != nil {
+			over()
+			return func() {}, err
+		}
+	}
+	if p.share != nil {
+		taken, err := p.share.acquire(c.handle, n)
+		if err != nil {
+			over()
+			return func() {}, err
+		}
+		undo = append(undo, func() { p.share.release(taken) })
+	}
+	return over, nil
+}
+
+// isFree reports whether nothing can hold up a run: the common case, which needs no bookkeeping.
+func (p *Poller) isFree(items []*item) bool {
+	return p.running == nil && p.limiter == nil && p.share == nil && !suspects(items)
+}
+
+// suspects reports whether one of the items is a suspect.
+func suspects(items []*item) bool {
+	for _, it := range items {
+		if it.suspect {
+			return true
+		}
+	}
+	return false
+}
+
+// isSuspect reports whether a message has been received more often than a worker that lives would
+// let it: every try that ended by itself was settled, and the last one dead-lettered.
+func (p *Poller) isSuspect(d *queue.Delivery, attempt int) bool {
+	if p.o.Suspects == nil || attempt <= p.o.SuspectAfter {
+		return false
+	}
+	_, recorded := deadletter.Read(&d.Message)
+	return !recorded
+}
+
+func (p *Poller) warnOf(ctx context.Context, items []*item) {
+	for _, it := range items {
+		if it.suspect {
+			p.o.Hooks.note(ctx, p.ledger.newest(it), Suspect, nil)
+		}
+	}
+}
