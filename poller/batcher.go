@@ -20,6 +20,10 @@ type batcher[E any] struct {
 	ready    chan []E
 	flushers int
 
+	// patient: entries may wait for others. On a FIFO queue they may not: until the delete is
+	// through, the group stands still.
+	patient bool
+
 	hurried chan struct{}
 	hurry   sync.Once
 	closed  chan struct{}
@@ -29,12 +33,13 @@ type batcher[E any] struct {
 }
 
 // newBatcher starts a batcher whose buffer holds room entries; a put beyond it waits.
-func newBatcher[E any](room, requests int, flush func([]E)) *batcher[E] {
+func newBatcher[E any](room, requests int, patient bool, flush func([]E)) *batcher[E] {
 	b := &batcher[E]{
 		in:       make(chan E, room),
 		flush:    flush,
 		ready:    make(chan []E),
 		flushers: requests,
+		patient:  patient,
 		hurried:  make(chan struct{}),
 		closed:   make(chan struct{}),
 		done:     make(chan struct{}),
@@ -124,7 +129,10 @@ func (b *batcher[E]) next() (e E, ok bool) {
 }
 
 func (b *batcher[E]) fill(batch []E, pace *pace, timer *time.Timer) []E {
-	linger := pace.linger(queue.MaxBatch - 1)
+	linger := time.Duration(0)
+	if b.patient {
+		linger = pace.linger(queue.MaxBatch - 1)
+	}
 	armed := false
 	for len(batch) < queue.MaxBatch {
 		select {

@@ -18,6 +18,7 @@ import (
 // visibility, and a newer one does not make the older invalid.
 type fakeQueue struct {
 	visibility time.Duration
+	fifo       bool
 
 	mu       sync.Mutex
 	messages []*fakeMessage
@@ -63,6 +64,16 @@ func (q *fakeQueue) put(bodies ...string) {
 	q.changed = make(chan struct{})
 }
 
+// putGroup sends messages of one group.
+func (q *fakeQueue) putGroup(group string, bodies ...string) {
+	q.put(bodies...)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, m := range q.messages[len(q.messages)-len(bodies):] {
+		m.m.GroupID = group
+	}
+}
+
 func (q *fakeQueue) Receive(ctx context.Context, n int, wait time.Duration) ([]queue.Delivery, error) {
 	q.mu.Lock()
 	q.receives++
@@ -102,8 +113,20 @@ func (q *fakeQueue) try(n int) (got []queue.Delivery, changed chan struct{}, nex
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
+	blocked := map[string]bool{}
+	if q.fifo { // a group with anything in flight hands out nothing more
+		for _, m := range q.messages {
+			blocked[m.m.GroupID] = blocked[m.m.GroupID] || !m.gone && m.visible.After(now)
+		}
+	}
 	for _, m := range q.messages {
 		if m.gone || len(got) == n {
+			continue
+		}
+		if q.fifo && blocked[m.m.GroupID] {
+			if m.visible.After(now) && (next.IsZero() || m.visible.Before(next)) {
+				next = m.visible
+			}
 			continue
 		}
 		if m.visible.After(now) {
@@ -137,6 +160,10 @@ func (q *fakeQueue) Delete(_ context.Context, handles []queue.ReceiptHandle) []e
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.deletes++
+	defer func() { // on a FIFO queue the next of the group may come
+		close(q.changed)
+		q.changed = make(chan struct{})
+	}()
 	return q.each("delete", handles, func(i int, m *fakeMessage) {
 		m.gone = true
 		q.deleted = append(q.deleted, m.id)

@@ -113,8 +113,8 @@ func (p *Poller) Run(receive, handle context.Context) Report {
 	defer end()
 	room := p.slots.total + queue.MaxBatch
 	requests := min(maxReceivers, 1+p.slots.total/queue.MaxBatch)
-	p.deletes = newBatcher(room, requests, func(b []*settling) { p.flushDeletes(c.settle, b) })
-	p.hides = newBatcher(room, requests, func(b []*settling) { p.flushHides(c.settle, b) })
+	p.deletes = newBatcher(room, requests, !p.o.FIFO, func(b []*settling) { p.flushDeletes(c.settle, b) })
+	p.hides = newBatcher(room, requests, !p.o.FIFO, func(b []*settling) { p.flushHides(c.settle, b) })
 	stopBeats, beatsEnded := make(chan struct{}), make(chan struct{})
 	go func() { defer close(beatsEnded); p.beats(c.settle, stopBeats) }()
 
