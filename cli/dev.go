@@ -181,7 +181,7 @@ func lines(stations []worker.Station) [][]string {
 			if topic == "" {
 				arrow = "   "
 			}
-			rows = append(rows, []string{"  " + name, arrow + " " + st.Queue, st.DLQ, count(st.Slots, "slot"), "ready"})
+			rows = append(rows, []string{"  " + name, arrow + " " + st.Queue, st.DLQ, count(st.Slots, "slot"), st.State})
 		}
 	}
 	return rows

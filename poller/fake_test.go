@@ -53,25 +53,18 @@ func newFakeQueue(visibility time.Duration) *fakeQueue {
 	return &fakeQueue{visibility: visibility, changed: make(chan struct{}), receipts: map[queue.ReceiptHandle]*fakeMessage{}}
 }
 
-func (q *fakeQueue) put(bodies ...string) {
+func (q *fakeQueue) put(bodies ...string) { q.putGroup("", bodies...) }
+
+// putGroup sends messages of one group.
+func (q *fakeQueue) putGroup(group string, bodies ...string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, b := range bodies {
 		id := fmt.Sprintf("m%d", len(q.messages))
-		q.messages = append(q.messages, &fakeMessage{id: id, m: queue.Message{Body: b}, visible: time.Now()})
+		q.messages = append(q.messages, &fakeMessage{id: id, m: queue.Message{Body: b, GroupID: group}, visible: time.Now()})
 	}
 	close(q.changed)
 	q.changed = make(chan struct{})
-}
-
-// putGroup sends messages of one group.
-func (q *fakeQueue) putGroup(group string, bodies ...string) {
-	q.put(bodies...)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, m := range q.messages[len(q.messages)-len(bodies):] {
-		m.m.GroupID = group
-	}
 }
 
 func (q *fakeQueue) Receive(ctx context.Context, n int, wait time.Duration) ([]queue.Delivery, error) {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"syscall"
 	"time"
 )
 
@@ -35,15 +34,16 @@ func listenAdmin(ctx context.Context, addr string, h http.Handler) (*admin, erro
 	}}, nil
 }
 
-// portFix says what to do about an address that cannot be listened on.
+// portFix says what to do about an address that cannot be listened on, and why: the caller has
+// named the address.
 func portFix(err error, flag string) error {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w: something else listens there: choose another with %s", err, flag)
-	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%w: ports below 1024 need a privilege: choose another with %s", err, flag)
+	if at, ok := errors.AsType[*net.OpError](err); ok {
+		err = at.Err
 	}
-	return fmt.Errorf("%w: choose another with %s", err, flag)
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w: ports below 1024 need a privilege; choose another with %s", err, flag)
+	}
+	return fmt.Errorf("%w; choose another with %s", err, flag)
 }
 
 func (a *admin) serve() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -56,24 +57,37 @@ func identify(ctx context.Context, api *awsapi.Client, cfg aws.Config) (topology
 	who, err := api.Identity(ctx)
 	if err != nil {
 		if cfg.BaseEndpoint != nil && !errors.Is(err, queue.ErrCredentials) && !errors.Is(err, queue.ErrDenied) {
-			return topology.Account{}, fmt.Errorf("reach AWS at %s: %w: is it running there? It was set by AWS_ENDPOINT_URL or worker.endpoint", *cfg.BaseEndpoint, err)
+			return topology.Account{}, fmt.Errorf("reach %s, as AWS_ENDPOINT_URL or worker.endpoint says: %w", *cfg.BaseEndpoint, withWay(err))
 		}
 		return topology.Account{}, withWay(err)
 	}
 	return topology.Account{Partition: who.Partition, Region: who.Region, ID: who.Account}, nil
 }
 
-// withWay adds the way out to an error that concerns all of AWS.
+// withWay adds the way out to an error that concerns all of AWS. Those of credentials and of a
+// connection that nobody takes say theirs already.
 func withWay(err error) error {
-	switch {
-	case errors.Is(err, queue.ErrCredentials):
-		return fmt.Errorf("%w: renew them (aws sso login, or the role of the pod) and check AWS_PROFILE and AWS_ACCESS_KEY_ID", err)
-	case errors.Is(err, queue.ErrDenied):
-		return fmt.Errorf("%w: allow it to this worker's role", err)
-	case errors.Is(err, queue.ErrNotFound), errors.Is(err, queue.ErrRejected):
+	if errors.Is(err, queue.ErrDenied) {
+		return fmt.Errorf("%w; allow it to this worker's role", err)
+	}
+	for _, class := range []error{queue.ErrCredentials, queue.ErrNotFound, queue.ErrRejected, context.Canceled} {
+		if errors.Is(err, class) {
+			return err
+		}
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
 		return err
 	}
-	return fmt.Errorf("%w: check the network, the region and AWS_ENDPOINT_URL", err)
+	return fmt.Errorf("%w; check the network, the region and AWS_ENDPOINT_URL", err)
+}
+
+// withUnmanaged adds the way out to an error of applying the topology to the embedded server, which
+// has nothing that is not made there.
+func withUnmanaged(err error) error {
+	if errors.Is(err, queue.ErrNotFound) {
+		return fmt.Errorf("%w; the embedded SNS and SQS have no queues and topics of others (manage = false): leave them out here", err)
+	}
+	return err
 }
 
 // settleFor is how long what was set on a queue may take to spread. Source: SetQueueAttributes, SQS

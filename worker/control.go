@@ -43,10 +43,20 @@ func devSocket(port string) string {
 func devPort(addr string) (string, error) {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", fmt.Errorf("address %q: must be host:port, like 127.0.0.1:4566", addr)
+		return "", &addressError{addr}
 	}
 	return port, nil
 }
+
+// addressError says that where a dev worker's SNS and SQS listen was written wrong.
+type addressError struct{ addr string }
+
+func (e *addressError) Error() string {
+	return fmt.Sprintf("address %q: must be host:port, as in --aws-addr %s", e.addr, DefaultDevAddr)
+}
+
+// ExitCode is the exit code for usage.
+func (e *addressError) ExitCode() int { return 2 }
 
 // control is the socket of a running dev worker.
 type control struct {

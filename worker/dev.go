@@ -26,6 +26,9 @@ const (
 	devAccount = "000000000000"
 )
 
+// Receivers names the receivers of a dev worker, for TellDev.
+func Receivers() []string { return receivers.Names() }
+
 // Arrival is what reached one of the dev worker's receivers.
 type Arrival struct {
 	// Kind is "mail", "webhook" or "event", ID the message's stable id.
@@ -158,7 +161,7 @@ func (d *Dev) Apply(ctx context.Context) error {
 		return err
 	}
 	_, err = topologyOf(loaded.Config).Apply(ctx, awsapi.New(*d.o.AWS, awsapi.Options{}), topology.Account{Partition: "aws", Region: devRegion, ID: devAccount}, nil)
-	return err
+	return withUnmanaged(err)
 }
 
 // Close ends the embedded SNS and SQS and the receivers.

@@ -3,8 +3,9 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
+
+	"github.com/stationmaster/worker/queue"
 )
 
 const (
@@ -12,41 +13,75 @@ const (
 	// mean an empty queue.
 	emptyPolls = 2
 	emptyEvery = time.Second
+	// emptyLooks is how many looks in a row must find everything empty: the last job of one queue
+	// may have filled another that had been looked at.
+	emptyLooks = 2
 )
 
+// emptied is what was found at a queue after that many empty polls in a row.
+type emptied struct {
+	polls int
+	zero  bool
+}
+
 // untilEmpty returns when every queue is empty: two empty long polls in a row, nothing running
-// here, and SQS's counts at zero. A queue that cannot be polled is an error: it would never end.
+// here, and SQS's counts at zero. A queue that cannot be polled does not keep the others from their
+// end, and is an error then.
 func (w *Worker) untilEmpty(ctx context.Context) error {
+	looks := 0
 	for wait(ctx, emptyEvery) {
-		all := true
-		for _, s := range w.stations {
-			done, err := s.isEmpty(ctx)
-			if err != nil {
-				return fmt.Errorf("wait for queue %s to be empty: %w", s.queue.Name, err)
-			}
-			all = all && done
+		empty, err := w.areEmpty(ctx)
+		if !empty {
+			looks = 0
+			continue
 		}
-		if all {
-			return nil
+		if looks++; looks == emptyLooks {
+			return err
 		}
 	}
 	return nil
 }
 
+// areEmpty reports whether all queues are empty that can be polled; the error is of the others.
+func (w *Worker) areEmpty(ctx context.Context) (bool, error) {
+	var faults []error
+	for _, s := range w.stations {
+		empty, err := s.isEmpty(ctx)
+		switch {
+		case err != nil:
+			faults = append(faults, err)
+		case !empty:
+			return false, nil
+		}
+	}
+	return ctx.Err() == nil, errors.Join(faults...)
+}
+
 func (s *station) isEmpty(ctx context.Context) (bool, error) {
 	state, open := s.state()
 	if !open {
-		return false, s.seen.Fault()
+		return false, lasting(s.seen.Fault())
 	}
-	if state.Busy > 0 || s.seen.EmptyPolls() < emptyPolls {
-		return false, nil
-	}
-	visible, inFlight, err := s.seen.Counts(ctx)
-	if err != nil {
-		if ctx.Err() != nil || errors.Is(err, context.Canceled) {
-			return false, nil //nolint:nilerr // the drain has begun; nobody asks any more
-		}
+	polls := s.seen.EmptyPolls()
+	if err := lasting(state.Err); err != nil || state.Busy > 0 || polls < emptyPolls {
+		s.emptied = emptied{}
 		return false, err
 	}
-	return visible == 0 && inFlight == 0, nil
+	if polls != s.emptied.polls { // asking once per poll is enough, and costs no more than it
+		n, err := s.w.api.QueueCounts(ctx, s.url)
+		if err != nil {
+			return false, lasting(err)
+		}
+		s.emptied = emptied{polls: polls, zero: n.Visible+n.Delayed+n.InFlight == 0}
+	}
+	return s.emptied.zero, nil
+}
+
+// lasting keeps the errors that do not pass by waiting: a queue that does not exist, or that we may
+// not use.
+func lasting(err error) error {
+	if errors.Is(err, queue.ErrNotFound) || errors.Is(err, queue.ErrDenied) {
+		return err
+	}
+	return nil
 }

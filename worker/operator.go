@@ -73,8 +73,8 @@ var meant = []string{
 func (p *Operator) config(ctx context.Context, o *Options, devAddr string) (cfg aws.Config, err error) {
 	explicit := o.AWS != nil || p.loaded.Config.Worker.Region != "" || p.loaded.Config.Worker.Endpoint != ""
 	for _, name := range meant {
-		_, set := o.lookup(name)
-		explicit = explicit || set
+		value, _ := o.lookup(name)
+		explicit = explicit || value != "" // AWS's SDKs take an empty variable for none
 	}
 	if !explicit {
 		dev, err := FindDev(ctx, devAddr)
@@ -100,7 +100,7 @@ func (p *Operator) Publish(ctx context.Context, topic string, m queue.Message) (
 	}
 	id, err = p.client.Publish(ctx, to, m)
 	if errors.Is(err, queue.ErrNotFound) {
-		return "", fmt.Errorf("%w: %s", err, p.known("topics", slices.Sorted(maps.Keys(p.loaded.Config.Topics))))
+		return "", fmt.Errorf("%w; %s", err, p.known("topics", slices.Sorted(maps.Keys(p.loaded.Config.Topics))))
 	}
 	return id, err
 }
@@ -109,7 +109,7 @@ func (p *Operator) Publish(ctx context.Context, topic string, m queue.Message) (
 func (p *Operator) Send(ctx context.Context, name string, m queue.Message) (id string, err error) {
 	id, err = p.client.Send(ctx, name, m)
 	if errors.Is(err, queue.ErrNotFound) {
-		return "", fmt.Errorf("%w: %s", err, p.known("queues", slices.Sorted(maps.Keys(p.loaded.Config.Queues))))
+		return "", fmt.Errorf("%w; %s", err, p.known("queues", slices.Sorted(maps.Keys(p.loaded.Config.Queues))))
 	}
 	return id, err
 }

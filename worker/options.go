@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -85,15 +86,35 @@ func (o *Options) logger(level slog.Level, format string) *slog.Logger {
 	if o.Log != nil {
 		return o.Log
 	}
-	h := &slog.HandlerOptions{Level: level}
 	switch {
 	case format == "json" || (format != "text" && !o.LogText):
 	case o.TextHandler != nil:
 		return slog.New(o.TextHandler(o.LogTo, level))
 	default:
-		return slog.New(slog.NewTextHandler(o.LogTo, h))
+		return slog.New(slog.NewTextHandler(o.LogTo, &slog.HandlerOptions{Level: level}))
 	}
-	return slog.New(slog.NewJSONHandler(o.LogTo, h))
+	return slog.New(slog.NewJSONHandler(o.LogTo, &slog.HandlerOptions{Level: level, ReplaceAttr: readable}))
+}
+
+// readable makes "1.06ms" of a duration, which slog writes as nanoseconds in JSON, and UTC of a time,
+// so that the records of several machines sort.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindDuration:
+		a.Value = slog.StringValue(threeDigits(a.Value.Duration()).String())
+	case slog.KindTime:
+		a.Value = slog.TimeValue(a.Value.Time().UTC())
+	default:
+	}
+	return a
+}
+
+func threeDigits(d time.Duration) time.Duration {
+	to := time.Duration(1)
+	for d.Abs()/to >= 1000 {
+		to *= 10
+	}
+	return d.Round(to)
 }
 
 // hostname is who we are in a failure record.

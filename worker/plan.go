@@ -2,7 +2,6 @@ package worker
 
 import (
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -15,14 +14,11 @@ import (
 
 // load reads the configuration against the registered jobs.
 func load(o *Options) (*config.Loaded, error) {
-	loaded, err := config.Load(config.Options{
+	// Its error has a line for each fault, and each names its key: a prefix would be on the first only.
+	return config.Load(config.Options{
 		File: o.ConfigFile, Environ: o.Environ, Flags: o.Flags, Layers: o.layers,
 		Settings: o.settings, Jobs: o.Jobs.Names(),
 	})
-	if err != nil {
-		return nil, fmt.Errorf("load config: %w", err)
-	}
-	return loaded, nil
 }
 
 // loggerOf makes the logger; the configuration has checked the level.

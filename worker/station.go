@@ -64,7 +64,10 @@ type station struct {
 
 	mu     sync.Mutex
 	poller *poller.Poller
+	url    string // once it has been found
 	hurry  bool
+
+	emptied emptied // used by untilEmpty alone
 }
 
 // route finds the job of a message.
@@ -136,7 +139,7 @@ func (s *station) open(ctx context.Context) (*poller.Poller, error) {
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.poller = p
+	s.poller, s.url = p, url
 	if s.hurry {
 		p.Hurry()
 	}
@@ -221,11 +224,11 @@ func ofARN(arn string) (name, account string) {
 func withFix(err error, q topology.Queue) error {
 	switch {
 	case errors.Is(err, queue.ErrNotFound) && q.Unmanaged:
-		return fmt.Errorf("%w: it is not managed here (manage = false): ask its owner, or correct its name, url or arn", err)
+		return fmt.Errorf("%w; it is not managed here (manage = false): ask its owner, or correct its name, url or arn", err)
 	case errors.Is(err, queue.ErrNotFound):
-		return fmt.Errorf("%w: create it with: worker topology apply", err)
+		return fmt.Errorf("%w; create it with: worker topology apply", err)
 	case errors.Is(err, queue.ErrDenied):
-		return fmt.Errorf("%w: allow sqs:GetQueueUrl, sqs:GetQueueAttributes, sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility to this worker's role", err)
+		return fmt.Errorf("%w; allow sqs:GetQueueUrl, sqs:GetQueueAttributes, sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility to this worker's role", err)
 	}
 	return err
 }

@@ -43,6 +43,7 @@ type Worker struct {
 
 	instances map[string]*jobs.Instance
 	stations  []*station
+	missing   map[string]bool // queues that did not exist when the worker was made
 	admin     *admin
 	cutPolls  bool
 	drainFor  time.Duration
@@ -103,32 +104,33 @@ func (w *Worker) connect(ctx context.Context) error {
 func (w *Worker) lay(ctx context.Context) error {
 	w.wanted = topologyOf(w.loaded.Config)
 	if w.o.embedded {
-		_, err := w.wanted.Apply(ctx, w.api, w.account, nil)
-		return err
+		if _, err := w.wanted.Apply(ctx, w.api, w.account, nil); err != nil {
+			return withUnmanaged(err)
+		}
 	}
 	findings, err := w.wanted.Verify(ctx, w.api, w.account)
 	if err != nil {
 		return withWay(err)
 	}
-	gone := map[string]bool{}
-	var all []error
+	w.missing = map[string]bool{}
+	none := []error{errNoQueue}
+	for _, f := range findings {
+		if f.Kind == "queue" && f.Missing && f.Name == f.Queue {
+			w.missing[f.Name] = true
+			none = append(none, f)
+		}
+	}
+	if len(w.missing) > 0 && len(w.missing) == len(w.loaded.Config.Queues) {
+		return errors.Join(none...)
+	}
 	for _, f := range findings {
 		w.log.LogAttrs(ctx, slog.LevelError, "topology: not as configured", slog.Any("err", f))
-		all = append(all, f)
-		if f.Kind == "queue" && f.Missing && f.Name == f.Queue {
-			gone[f.Name] = true
-		}
 	}
-	for _, s := range specsOf(w.loaded.Config) {
-		if !gone[s.queue.Name] {
-			return nil
-		}
-	}
-	if len(gone) == 0 {
-		return nil // nothing is configured, which is no fault of the account
-	}
-	return fmt.Errorf("no queue can be polled: %w", errors.Join(all...))
+	return nil
 }
+
+// errNoQueue says that a worker would have nothing to do.
+var errNoQueue = errors.New("no queue can be polled: none of them exists")
 
 // open sets up the jobs and the stations that need them.
 func (w *Worker) open(ctx context.Context) error {
@@ -198,12 +200,12 @@ func (w *Worker) Run(ctx context.Context) (Report, error) {
 	for n, s := range w.stations {
 		running.Go(func() { reports[n] = s.run(receive, handle) })
 	}
-	ended := make(chan struct{})
-	go func() { running.Wait(); close(ended) }()
 	var emptyErr error
 	if w.o.UntilEmpty {
 		running.Go(func() { emptyErr = w.untilEmpty(receive); stop() })
 	}
+	ended := make(chan struct{})
+	go func() { running.Wait(); close(ended) }()
 	<-receive.Done()
 	w.watch.SetState("draining")
 	w.drain(ended, kill)

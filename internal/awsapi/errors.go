@@ -40,7 +40,7 @@ func (f *fault) Error() string {
 		b.WriteString(f.name)
 	}
 	text := cause(f.err)
-	if f.class != nil && !strings.HasPrefix(text, f.class.Error()) {
+	if f.class != nil && !f.told() && !strings.HasPrefix(text, f.class.Error()) {
 		b.WriteString(": ")
 		b.WriteString(f.class.Error())
 	}
@@ -48,6 +48,12 @@ func (f *fault) Error() string {
 	b.WriteString(text)
 	b.WriteString(fix(f.class, f.err))
 	return b.String()
+}
+
+// told: the service's own words say the class already, and nobody needs "not found: NotFound".
+func (f *fault) told() bool {
+	var api smithy.APIError
+	return (f.class == queue.ErrNotFound || f.class == queue.ErrRejected) && errors.As(f.err, &api) && api.ErrorMessage() != ""
 }
 
 // Unwrap offers the class and the cause to errors.Is and errors.As.
