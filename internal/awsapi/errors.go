@@ -53,7 +53,8 @@ func (f *fault) Error() string {
 // told: the service's own words say the class already, and nobody needs "not found: NotFound".
 func (f *fault) told() bool {
 	var api smithy.APIError
-	return (f.class == queue.ErrNotFound || f.class == queue.ErrRejected) && errors.As(f.err, &api) && api.ErrorMessage() != ""
+	known := errors.Is(f.class, queue.ErrNotFound) || errors.Is(f.class, queue.ErrRejected)
+	return known && errors.As(f.err, &api) && api.ErrorMessage() != ""
 }
 
 // Unwrap offers the class and the cause to errors.Is and errors.As.
