@@ -19,17 +19,15 @@ type call struct {
 	service   string // "sqs", "sns", "sts"
 	action    string
 	region    string
-	host      string // as the client addressed the server: queue URLs carry it
+	account   string  // of the caller
+	def       *action // nil: AWS knows no such action
+	host      string  // as the client addressed the server: queue URLs carry it
 	body      []byte
 	form      url.Values // of the Query protocol
 	header    http.Header
 	requestID string
 	fault     *Fault // nil: nothing is injected
 }
-
-// queryAction performs an action of the Query protocol. The result becomes the content of the
-// element <ActionResult> by encoding/xml; nil leaves the element out.
-type queryAction func(c *call) (result any, err error)
 
 // Versions of the Query protocol's services.
 const (
@@ -49,7 +47,7 @@ var errLost = errors.New("the answer was lost: connection reset by a fault of Co
 func (s *Server) answer(r *http.Request) (*answer, error) {
 	c := &call{
 		s: s, ctx: r.Context(), host: r.Host, header: r.Header,
-		region: s.region, requestID: newID(),
+		region: s.region, account: s.account, requestID: newID(),
 	}
 	if c.host == "" {
 		c.host = r.URL.Host
@@ -59,6 +57,7 @@ func (s *Server) answer(r *http.Request) (*answer, error) {
 		return nil, fmt.Errorf("read the request: %w", err)
 	}
 	encode := c.open(r)
+	c.def = registry[c.service][c.action]
 	if len(c.body) > maxRequest {
 		return encode(nil, &apiError{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge", Message: "the request is larger than 16 MiB"}), nil
 	}
@@ -97,22 +96,6 @@ func (c *call) open(r *http.Request) (encode func(any, error) *answer) {
 	return c.encodeXML
 }
 
-// authorize takes any credentials, and the region from the scope of their signature:
-// AWS4-HMAC-SHA256 Credential=AKID/20260131/eu-west-1/sqs/aws4_request, SignedHeaders=… and more.
-func (c *call) authorize(r *http.Request) error {
-	credential := r.URL.Query().Get("X-Amz-Credential")
-	if signed := r.Header.Get("Authorization"); signed != "" {
-		_, credential, _ = strings.Cut(signed, "Credential=")
-		credential, _, _ = strings.Cut(credential, ",")
-	} else if credential == "" {
-		return &apiError{Status: http.StatusForbidden, Code: "MissingAuthenticationToken", Message: "Request is missing Authentication Token"}
-	}
-	if scope := strings.Split(credential, "/"); len(scope) >= 5 && scope[2] != "" {
-		c.region = scope[2]
-	}
-	return nil
-}
-
 // perform runs the action with what Control makes of it.
 func (c *call) perform(encode func(any, error) *answer) (*answer, error) {
 	if c.fault = c.s.inject(c); c.fault == nil {
@@ -137,21 +120,17 @@ func (c *call) perform(encode func(any, error) *answer) (*answer, error) {
 	return encode(result, err), nil
 }
 
-// run finds the action and performs it.
+// run performs the action.
 func (c *call) run() (any, error) {
 	switch {
-	case c.service == "sqs" && c.form == nil:
-		return c.runSQS()
-	case c.service == "sqs":
+	case c.service == "sqs" && c.form != nil:
 		return nil, unsupported("the Query protocol of SQS (Version " + sqsVersion + "; use an SDK that speaks JSON 1.0)")
-	case c.service == "sns":
-		if action := snsActions[c.action]; action != nil {
-			return action(c)
-		}
-	case c.service == "sts":
-		if c.action == "GetCallerIdentity" {
-			return c.callerIdentity()
-		}
+	case c.def != nil && c.def.run == nil:
+		return nil, refuse("UnsupportedOperation", "%s of %s is not implemented here: localaws.Actions lists what is", c.action, strings.ToUpper(c.service))
+	case c.def != nil:
+		return c.def.run(c)
+	case c.service == "sqs":
+		return nil, refuse("UnknownOperationException", "The operation %s is not known to SQS.", c.action)
 	case c.action == "":
 		return nil, refuse("MissingAction", "the request has neither an X-Amz-Target header nor an Action")
 	}
@@ -173,9 +152,11 @@ func (c *call) pause(d time.Duration) error {
 	}
 }
 
-// arn is the ARN of something in the request's region.
-func (c *call) arn(service, name string) string {
-	return "arn:" + partition(c.region) + ":" + service + ":" + c.region + ":" + c.s.account + ":" + name
+// arn is the ARN of something that is the caller's, in the request's region.
+func (c *call) arn(service, name string) string { return c.arnOf(c.account, service, name) }
+
+func (c *call) arnOf(account, service, name string) string {
+	return "arn:" + partition(c.region) + ":" + service + ":" + c.region + ":" + account + ":" + name
 }
 
 // newID makes an id as AWS's requests and messages have them: a random UUID.

@@ -56,7 +56,7 @@ func (c *call) send(t *topic, queueARN string, m sqsMessage) (why string) {
 		Resource:  queueARN,
 		Context: map[string][]string{
 			"aws:SourceArn":             {t.arn},
-			"aws:SourceAccount":         {c.s.account},
+			"aws:SourceAccount":         {t.account},
 			"aws:SecureTransport":       {"true"},
 			"aws:PrincipalIsAWSService": {"true"},
 			"aws:PrincipalServiceName":  {"sns.amazonaws.com"},

@@ -26,6 +26,7 @@ func (s *snsState) next() int {
 type topic struct {
 	serial        int
 	arn, region   string
+	account       string            // that owns it
 	attributes    map[string]string // as set; what is not set has its default on reading
 	tags          map[string]string
 	subscriptions []*subscription
@@ -35,6 +36,7 @@ type topic struct {
 type subscription struct {
 	serial                       int
 	arn, topic, region, endpoint string
+	account                      string // of the subscriber
 	options                      subscriptionOptions
 	// orphaned is when the topic was deleted. A subscription outlives its topic in the lists for
 	// three days, as on AWS, and delivers nothing.

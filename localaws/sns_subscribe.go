@@ -38,7 +38,7 @@ func (c *call) subscribe() (any, error) {
 	at := slices.IndexFunc(t.subscriptions, func(s *subscription) bool { return s.endpoint == endpoint })
 	if at < 0 {
 		sub := &subscription{
-			serial: c.s.sns.next(), arn: t.arn + ":" + newID(), topic: t.arn, region: t.region,
+			serial: c.s.sns.next(), arn: t.arn + ":" + newID(), topic: t.arn, region: t.region, account: c.account,
 			endpoint: endpoint, options: options,
 		}
 		t.subscriptions = append(t.subscriptions, sub)
@@ -66,7 +66,7 @@ func (c *call) checkEndpoint(protocol, endpoint string) *apiError {
 	switch {
 	case !ok:
 		return invalidParameter("SQS endpoint ARN")
-	case account != c.s.account:
+	case account != c.account:
 		return unsupported("a subscription of another account's queue (" + endpoint + "), which has to be confirmed,")
 	case strings.HasSuffix(name, ".fifo"):
 		return invalidParameter("Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics")
@@ -162,7 +162,7 @@ func (c *call) listSubscriptions() (any, error) {
 		switch {
 		case !sub.orphaned.IsZero() && time.Since(sub.orphaned) >= orphansLast:
 			delete(c.s.sns.subscriptions, arn)
-		case sub.region == c.region:
+		case sub.account == c.account && sub.region == c.region:
 			all = append(all, sub)
 		}
 	}
@@ -198,7 +198,7 @@ func (c *call) subscriptionPage(all []*subscription) (any, error) {
 	}
 	for _, sub := range shown {
 		answer.Subscriptions.Member = append(answer.Subscriptions.Member,
-			member{ARN: sub.arn, Owner: c.s.account, Protocol: "sqs", Endpoint: sub.endpoint, TopicARN: sub.topic})
+			member{ARN: sub.arn, Owner: sub.account, Protocol: "sqs", Endpoint: sub.endpoint, TopicARN: sub.topic})
 	}
 	answer.NextToken = next
 	return answer, nil

@@ -59,13 +59,13 @@ func (c *call) createTopic() (any, error) {
 	arn := c.arn("sns", name)
 	t := c.s.sns.topics[arn]
 	if t == nil {
-		t = &topic{serial: c.s.sns.next(), arn: arn, region: c.region, attributes: map[string]string{}, tags: map[string]string{}}
+		t = &topic{serial: c.s.sns.next(), arn: arn, region: c.region, account: c.account, attributes: map[string]string{}, tags: map[string]string{}}
 		maps.Copy(t.attributes, attributes)
 		maps.Copy(t.tags, tags)
 		c.s.sns.topics[arn] = t
 		return topicAnswer{arn}, nil
 	}
-	if have := c.topicAttributes(t); !contains(have, attributes) {
+	if have := t.describe(); !contains(have, attributes) {
 		return nil, invalidParameter("Attributes Reason: Topic already exists with different attributes")
 	}
 	if !contains(t.tags, tags) {
@@ -106,7 +106,7 @@ func (c *call) listTopics() (any, error) {
 	defer c.s.mu.Unlock()
 	var all []*topic
 	for _, t := range c.s.sns.topics {
-		if t.region == c.region {
+		if t.account == c.account && t.region == c.region {
 			all = append(all, t)
 		}
 	}
@@ -156,17 +156,17 @@ func (c *call) getTopicAttributes() (any, error) {
 	if e != nil {
 		return nil, e
 	}
-	return attributesAnswer{newXMLMap(c.topicAttributes(t))}, nil
+	return attributesAnswer{newXMLMap(t.describe())}, nil
 }
 
-// topicAttributes are all attributes as they are read. MaximumMessageSize, SignatureVersion,
-// TracingConfig and what concerns feedback are there only when they were set. c.s.mu is held.
-func (c *call) topicAttributes(t *topic) map[string]string {
+// describe returns all attributes as they are read. MaximumMessageSize, SignatureVersion,
+// TracingConfig and what concerns feedback are there only when they were set. Server.mu is held.
+func (t *topic) describe() map[string]string {
 	all := map[string]string{
 		"TopicArn":                t.arn,
-		"Owner":                   c.s.account,
+		"Owner":                   t.account,
 		"DisplayName":             "",
-		"Policy":                  defaultTopicPolicy(t.arn, c.s.account),
+		"Policy":                  defaultTopicPolicy(t.arn, t.account),
 		"EffectiveDeliveryPolicy": defaultEffectiveDeliveryPolicy,
 		"SubscriptionsConfirmed":  strconv.Itoa(len(t.subscriptions)),
 		"SubscriptionsPending":    "0",

@@ -1,61 +1,28 @@
 package localaws
 
-import (
-	"encoding/json"
-	"unicode/utf8"
-)
-
-// sqsActions are the actions of SQS, by name.
-var sqsActions = map[string]func(*call) (any, error){
-	"CreateQueue":                  sqs(createQueue),
-	"GetQueueUrl":                  sqs(getQueueURL),
-	"ListQueues":                   sqs(listQueues),
-	"DeleteQueue":                  sqs(deleteQueue),
-	"PurgeQueue":                   sqs(purgeQueue),
-	"GetQueueAttributes":           sqs(getQueueAttributes),
-	"SetQueueAttributes":           sqs(setQueueAttributes),
-	"ListDeadLetterSourceQueues":   sqs(listDeadLetterSourceQueues),
-	"TagQueue":                     sqs(tagQueue),
-	"UntagQueue":                   sqs(untagQueue),
-	"ListQueueTags":                sqs(listQueueTags),
-	"SendMessage":                  sqs(sendMessage),
-	"SendMessageBatch":             sqs(sendMessageBatch),
-	"ReceiveMessage":               sqs(receiveMessage),
-	"DeleteMessage":                sqs(deleteMessage),
-	"DeleteMessageBatch":           sqs(deleteMessageBatch),
-	"ChangeMessageVisibility":      sqs(changeMessageVisibility),
-	"ChangeMessageVisibilityBatch": sqs(changeMessageVisibilityBatch),
-}
-
-// sqsLater are the actions of AWS that this server cannot do yet.
-var sqsLater = map[string]bool{
-	"AddPermission": true, "RemovePermission": true,
-	"StartMessageMoveTask": true, "CancelMessageMoveTask": true, "ListMessageMoveTasks": true,
-}
-
-// sqs turns an action on its decoded input into one on a call.
-func sqs[In any](action func(*call, *In) (any, error)) func(*call) (any, error) {
-	return func(c *call) (any, error) {
-		in := new(In)
-		if !utf8.Valid(c.body) {
-			// encoding/json would quietly put U+FFFD where the bytes are wrong.
-			return nil, refuse("SerializationException", "the request is not valid UTF-8")
-		}
-		if len(c.body) > 0 {
-			if err := json.Unmarshal(c.body, in); err != nil {
-				return nil, refuse("SerializationException", "%v", err)
-			}
-		}
-		return action(c, in)
-	}
-}
-
-func (c *call) runSQS() (any, error) {
-	if action := sqsActions[c.action]; action != nil {
-		return action(c)
-	}
-	if sqsLater[c.action] {
-		return nil, unsupported(c.action)
-	}
-	return nil, refuse("UnknownOperationException", "The operation %s is not known to SQS.", c.action)
+// sqsActions are the actions of SQS.
+var sqsActions = []action{
+	{name: "AddPermission", does: "lets another account use a queue", own: true},
+	{name: "CancelMessageMoveTask", does: "stops a message move task", own: true},
+	{name: "ChangeMessageVisibility", does: "hides a received message for longer, or shows it", run: sqs(changeMessageVisibility)},
+	{name: "ChangeMessageVisibilityBatch", does: "the same for up to ten", run: sqs(changeMessageVisibilityBatch), as: "ChangeMessageVisibility"},
+	{name: "CreateQueue", does: "creates a queue", run: sqs(createQueue), own: true, lacks: "FIFO queues"},
+	{name: "DeleteMessage", does: "deletes a received message", run: sqs(deleteMessage)},
+	{name: "DeleteMessageBatch", does: "deletes up to ten", run: sqs(deleteMessageBatch), as: "DeleteMessage"},
+	{name: "DeleteQueue", does: "deletes a queue and what is in it", run: sqs(deleteQueue), own: true},
+	{name: "GetQueueAttributes", does: "reads a queue's attributes and counts", run: sqs(getQueueAttributes)},
+	{name: "GetQueueUrl", does: "finds a queue by its name", run: sqs(getQueueURL)},
+	{name: "ListDeadLetterSourceQueues", does: "lists the queues that a dead-letter queue serves", run: sqs(listDeadLetterSourceQueues)},
+	{name: "ListMessageMoveTasks", does: "lists the message move tasks of a queue", own: true},
+	{name: "ListQueueTags", does: "lists a queue's tags", run: sqs(listQueueTags), own: true},
+	{name: "ListQueues", does: "lists the queues of a region", run: sqs(listQueues), own: true},
+	{name: "PurgeQueue", does: "deletes all messages of a queue", run: sqs(purgeQueue)},
+	{name: "ReceiveMessage", does: "receives up to ten messages, and waits for the first", run: sqs(receiveMessage)},
+	{name: "RemovePermission", does: "takes a permission away", own: true},
+	{name: "SendMessage", does: "sends a message", run: sqs(sendMessage)},
+	{name: "SendMessageBatch", does: "sends up to ten", run: sqs(sendMessageBatch), as: "SendMessage"},
+	{name: "SetQueueAttributes", does: "changes a queue's attributes", run: sqs(setQueueAttributes), own: true},
+	{name: "StartMessageMoveTask", does: "moves messages out of a dead-letter queue", own: true},
+	{name: "TagQueue", does: "tags a queue", run: sqs(tagQueue), own: true},
+	{name: "UntagQueue", does: "removes tags of a queue", run: sqs(untagQueue), own: true},
 }

@@ -218,7 +218,8 @@ func TestOtherProtocolsSayWhatIsMissing(t *testing.T) {
 	}{
 		{"Action=ListQueues&Version=2012-11-05", true, 400, "Query protocol of SQS"},
 		{"Action=Dance&Version=2010-03-31", true, 400, "InvalidAction"},
-		{"Action=AssumeRole&Version=2011-06-15", true, 400, "InvalidAction"},
+		{"Action=AssumeRole&Version=2011-06-15", true, 400, "AssumeRole of STS is not implemented here"},
+		{"Action=Dance&Version=2011-06-15", true, 400, "InvalidAction"},
 		{"", true, 400, "MissingAction"},
 		{"Action=GetCallerIdentity&Version=2011-06-15", false, 403, "MissingAuthenticationToken"},
 		{"Action=GetCallerIdentity&Version=2011-06-15", true, 200, "<Account>000000000000</Account>"},

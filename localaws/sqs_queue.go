@@ -28,13 +28,13 @@ type sqsMessage struct {
 
 // sqsQueue is one standard queue. Server.mu guards it.
 type sqsQueue struct {
-	arn, name, region string
-	serial            uint64            // names this incarnation of the queue in receipt handles
-	attributes        map[string]string // as SetQueueAttributes got them, defaults filled in
-	settings                            // the same, read
-	tags              map[string]string
-	created, modified time.Time
-	purged            time.Time
+	arn, name, region, account string
+	serial                     uint64            // names this incarnation of the queue in receipt handles
+	attributes                 map[string]string // as SetQueueAttributes got them, defaults filled in
+	settings                                     // the same, read
+	tags                       map[string]string
+	created, modified          time.Time
+	purged                     time.Time
 
 	*store
 	waiting list.List // of chan struct{}, one for each long poll; who is woken leaves the list
@@ -60,7 +60,7 @@ func (c *call) queue(queueURL string) (*sqsQueue, error) {
 		return nil, invalidAddress(queueURL)
 	}
 	account, name := parts[len(parts)-2], parts[len(parts)-1]
-	q := c.s.queues["arn:"+partition(c.region)+":sqs:"+c.region+":"+account+":"+name]
+	q := c.s.queues[c.arnOf(account, "sqs", name)]
 	if q == nil {
 		return nil, noSuchQueue()
 	}
@@ -69,7 +69,7 @@ func (c *call) queue(queueURL string) (*sqsQueue, error) {
 }
 
 func (c *call) queueURL(q *sqsQueue) string {
-	return "http://" + c.host + "/" + c.s.account + "/" + q.name
+	return "http://" + c.host + "/" + q.account + "/" + q.name
 }
 
 func noSuchQueue() *apiError {

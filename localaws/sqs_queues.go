@@ -52,7 +52,7 @@ func createQueue(c *call, in *createQueueInput) (any, error) {
 		return nil, err
 	}
 	q := &sqsQueue{
-		arn: arn, name: in.QueueName, region: c.region, serial: s.next(),
+		arn: arn, name: in.QueueName, region: c.region, account: c.account, serial: s.next(),
 		attributes: attributes, settings: set, tags: maps.Clone(in.Tags),
 		created: now, modified: now, store: newStore(),
 	}
@@ -83,12 +83,13 @@ func getQueueURL(c *call, in *struct {
 	if in.QueueName == "" {
 		return nil, missing("QueueName")
 	}
-	if in.QueueOwnerAWSAccountID != "" && in.QueueOwnerAWSAccountID != c.s.account {
-		return nil, noSuchQueue()
+	owner := in.QueueOwnerAWSAccountID
+	if owner == "" {
+		owner = c.account
 	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	q := c.s.queues[c.arn("sqs", in.QueueName)]
+	q := c.s.queues[c.arnOf(owner, "sqs", in.QueueName)]
 	if q == nil {
 		return nil, noSuchQueue()
 	}
@@ -130,11 +131,11 @@ func (p listPage) cut(names []string) (part []string, next string, err error) {
 	return names[:most], next, nil
 }
 
-// list pages through the URLs of the queues of the call's region that fit. s.mu is held.
+// list pages through the URLs of the caller's queues in the call's region that fit. s.mu is held.
 func (c *call) list(p listPage, fits func(*sqsQueue) bool) ([]string, string, error) {
 	var names []string
 	for _, q := range c.s.queues {
-		if q.region == c.region && fits(q) {
+		if q.account == c.account && q.region == c.region && fits(q) {
 			names = append(names, q.name)
 		}
 	}

@@ -128,7 +128,7 @@ func (c *call) accept(q *sqsQueue, id string, in *sendEntry, attributes map[stri
 	if err := q.checkMessage(&m); err != nil {
 		return nil, err
 	}
-	stored := c.s.enqueue(q, m, c.s.account, delay)
+	stored := c.s.enqueue(q, m, c.account, delay)
 	return sent{
 		ID: id, MessageID: stored.id, MD5OfMessageBody: c.corrupt(stored.bodyMD5),
 		MD5OfMessageAttributes:       c.corrupt(stored.attributesMD5),
