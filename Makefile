@@ -32,6 +32,10 @@ test: ## Run every test under the race detector, in random order
 race: ## Run what is concurrent ten times over, under the race detector
 	go test -race -shuffle=on -count=10 -timeout 20m ./poller ./localaws ./worker
 
+.PHONY: chaos
+chaos: ## Kill, restart and cut off workers for a minute, and count what is lost: nothing
+	STATIONMASTER_CHAOS=1 go test -count=1 -v -timeout 15m -run '^TestChaos' ./cli
+
 .PHONY: cover
 cover: ## Write coverage.out and print the total
 	go test -coverpkg=./... -coverprofile=coverage.out ./...
