@@ -115,7 +115,11 @@ func (p *Poller) beat(ctx context.Context, batch []extension) {
 	errs := p.o.Settler.ChangeVisibility(ctx, handles, visible)
 	p.o.Hooks.extended(ctx, len(batch), errors.Join(errs...))
 	for i, e := range batch {
-		if err := queue.At(errs, i); p.beaten(e, asked, err) {
+		err := queue.At(errs, i)
+		if errors.Is(err, queue.ErrDenied) && p.denied.CompareAndSwap(false, true) {
+			p.o.Hooks.note(ctx, nil, NotExtendable, err)
+		}
+		if p.beaten(e, asked, err) {
 			p.lose(ctx, e.it, err)
 		}
 	}
@@ -140,6 +144,9 @@ func (p *Poller) beaten(e extension, asked time.Time, err error) (lost bool) {
 	case errors.Is(err, queue.ErrLeaseLost):
 		lost = !e.it.expired && !e.it.ended
 		e.it.expired = true
+	case errors.Is(err, queue.ErrDenied): // asking again changes nothing before the lease is over
+		e.it.rest = e.it.deadline
+		l.arm(e.it, 0)
 	default:
 		left := e.it.deadline.Sub(now)
 		e.it.rest = now.Add(min(left, max(beatRest, min(beatRetry, left/3))))

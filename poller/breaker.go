@@ -35,6 +35,7 @@ type breaker struct {
 	failed int
 	state  breakerState
 	length time.Duration // of the last time it was open
+	until  time.Time     // when it is over
 	// probe is when the probe that is under way counts as lost; zero when none is.
 	probe   time.Time
 	changed chan struct{}
@@ -61,7 +62,7 @@ func (b *breaker) enter(ctx context.Context, most int, patience time.Duration) (
 	for {
 		b.mu.Lock()
 		now := time.Now()
-		if b.state != halfOpen {
+		if b.state != halfOpen { // open: it opened after the caller had passed the gate, what comes goes back
 			b.mu.Unlock()
 			return most, ctx.Err()
 		}
@@ -128,15 +129,36 @@ func (b *breaker) ended(failed bool) time.Duration {
 }
 
 func (b *breaker) open(length time.Duration) time.Duration {
-	b.state, b.length = opened, length
+	b.state, b.length, b.until = opened, length, time.Now().Add(length)
 	return length
 }
 
-// over says that the time for which it was open is over.
+// cutShort lets the time end for which it is open.
+func (b *breaker) cutShort() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until = time.Time{}
+}
+
+// name says what it does, for people.
+func (b *breaker) name() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch b.state {
+	case opened:
+		return "open"
+	case halfOpen:
+		return "half open"
+	case closed:
+	}
+	return "closed"
+}
+
+// over lets the next message through as a probe, once the time is over for which it was open.
 func (b *breaker) over() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.state == opened {
+	if b.state == opened && !time.Now().Before(b.until) {
 		b.state = halfOpen
 		b.change()
 	}
@@ -152,21 +174,31 @@ func (b *breaker) isClosed() bool {
 	return b.state == closed
 }
 
+// asked reports whether a job asked for another time, for its message or for the whole queue.
+func asked(err error) bool {
+	if later, ok := errors.AsType[*retry.AfterError](err); ok && later.Err == nil {
+		return true
+	}
+	_, pause := errors.AsType[*retry.PauseError](err)
+	return pause
+}
+
 // judged tells the breaker how a run ended. What says nothing about the other side of the job does
-// not count: a permanent failure, a body that nobody can decode, a run that was cut.
+// not count: a permanent failure, a body that nobody can decode, a run that was cut, a job that asks
+// for another time.
 func (p *Poller) judged(c contexts, cause, err error) {
 	b := p.breaker
 	if b == nil {
 		return
 	}
 	cut := err != nil && (errors.Is(cause, ErrDrain) || errors.Is(cause, ErrLeaseLost) || c.handle.Err() != nil)
-	if cut || retry.IsNever(err) {
+	if cut || retry.IsNever(err) || asked(err) {
 		b.nothing()
 		return
 	}
 	before := b.isClosed()
 	if length := b.ended(err != nil); length > 0 {
-		p.Pause(time.Now().Add(length))
+		p.pause(time.Now().Add(length), ByBreaker)
 		p.o.Hooks.note(c.settle, nil, BreakerOpened, err)
 	} else if !before && b.isClosed() {
 		p.o.Hooks.note(c.settle, nil, BreakerClosed, nil)

@@ -15,47 +15,50 @@ type Lane chan struct{}
 func NewLane() Lane { return make(Lane, 1) }
 
 // clear waits until the items may run: their turn among the slots, as suspects, by the rate, in the
-// budget. Their leases are kept meanwhile. It returns what to call when the run has ended; an error
-// when the handle context ended first.
-func (p *Poller) clear(c contexts, items []*item) (over func(), err error) {
+// budget. Their leases are kept meanwhile. It returns what to call when the run has ended, or why they
+// must go back instead: a drain starts nothing, and neither does a queue that rests.
+func (p *Poller) clear(c contexts, items []*item) (over func(), why Why) {
 	var undo []func()
 	over = func() {
 		for _, u := range undo {
 			u()
 		}
 	}
-	n := min(len(items), p.o.Slots)
+	ok, n := true, min(len(items), p.o.Slots)
 	if p.running != nil {
-		if err := p.running.Acquire(c.handle, int64(n)); err != nil {
-			return over, err
+		if ok = p.running.Acquire(c.receive, int64(n)) == nil; ok {
+			undo = append(undo, func() { p.running.Release(int64(n)) })
 		}
-		undo = append(undo, func() { p.running.Release(int64(n)) })
 	}
-	if suspects(items) {
+	if ok && suspects(items) {
 		select {
 		case p.o.Suspects <- struct{}{}:
-		case <-c.handle.Done():
-			over()
-			return func() {}, c.handle.Err()
+			undo = append(undo, func() { <-p.o.Suspects })
+		case <-c.receive.Done():
+			ok = false
 		}
-		undo = append(undo, func() { <-p.o.Suspects })
+	}
+	if ok && p.limiter != nil {
+		ok = p.limiter.WaitN(c.receive, min(len(items), p.limiter.Burst())) == nil
+	}
+	if ok && p.share != nil {
+		var taken int
+		var err error
+		if taken, err = p.share.acquire(c.receive, n); err == nil {
+			undo = append(undo, func() { p.share.release(taken) })
+		}
+	}
+	switch {
+	case c.receive.Err() != nil:
+		why = WhyDrain
+	case p.isPaused():
+		why = WhyPaused
+	default:
 		p.warnOf(c.settle, items)
+		return over, ""
 	}
-	if p.limiter != nil {
-		if err := p.limiter.WaitN(c.handle, min(len(items), p.limiter.Burst())); err != nil {
-			over()
-			return func() {}, err
-		}
-	}
-	if p.share != nil {
-		taken, err := p.share.acquire(c.handle, n)
-		if err != nil {
-			over()
-			return func() {}, err
-		}
-		undo = append(undo, func() { p.share.release(taken) })
-	}
-	return over, nil
+	over()
+	return func() {}, why
 }
 
 // isFree reports whether nothing can hold up a run: the common case, which needs no bookkeeping.

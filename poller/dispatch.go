@@ -54,6 +54,9 @@ func (p *Poller) admit(c contexts, d *queue.Delivery) (*item, bool) {
 	if how == overran {
 		p.lose(c.settle, it, nil)
 	}
+	if how == adopted {
+		p.untouched(c, d, WhyAdopted)
+	}
 	if how != fresh {
 		p.o.Hooks.note(c.settle, d, Adopted, nil)
 		return nil, false
@@ -72,17 +75,16 @@ func (p *Poller) take(c contexts, d *queue.Delivery) (*item, bool) {
 	if !ok {
 		return nil, false
 	}
-	if c.receive.Err() != nil {
-		p.release(c, it)
-		return nil, false
+	switch {
+	case c.receive.Err() != nil:
+		p.goBack(c, []*item{it}, WhyDrain)
+	case p.isPaused():
+		p.goBack(c, []*item{it}, WhyPaused)
+	default:
+		p.read(it, d)
+		return it, true
 	}
-	if rest := time.Until(p.pausedUntil()); rest > 0 {
-		p.memory.returned(d.MessageID)
-		p.hide(c, it, retry.Cap(max(rest, retry.MinRest), 0))
-		return nil, false
-	}
-	p.read(it, d)
-	return it, true
+	return nil, false
 }
 
 // read opens the message of an item, for its job.
@@ -91,7 +93,7 @@ func (p *Poller) read(it *item, d *queue.Delivery) {
 	it.info = jobs.Read(d)
 	it.info.Queue = p.o.Name
 	it.info.Attempt = it.attempt
-	it.suspect, it.back = p.isSuspect(d, it.attempt), false
+	it.suspect, it.back, it.wish = p.isSuspect(d, it.attempt), false, nil
 }
 
 func (p *Poller) begin(c contexts, instance *jobs.Instance, items ...*item) {
@@ -103,15 +105,27 @@ func (p *Poller) begin(c contexts, instance *jobs.Instance, items ...*item) {
 			p.unknown(c, items[0])
 			return
 		}
-		for again := items; len(again) > 0; {
-			again = p.run(c, instance, again)
-		}
+		p.runAll(c, instance, items)
 	}()
+}
+
+// runAll runs the items, and those again that came back past their lease meanwhile.
+func (p *Poller) runAll(c contexts, instance *jobs.Instance, items []*item) {
+	for len(items) > 0 {
+		items = p.run(c, instance, items)
+		if len(items) > 0 && c.receive.Err() != nil {
+			for _, it := range items { // their return is counted already
+				p.release(c, it)
+			}
+			return
+		}
+	}
 }
 
 // unknown keeps a message of unknown kind for its grace, since new producers may start before new
 // workers do, and dead-letters it then.
 func (p *Poller) unknown(c contexts, it *item) {
+	p.noProbe()
 	d, _ := p.ledger.start(it, nil, 0)
 	first := d.FirstReceived
 	if first.IsZero() {
@@ -124,26 +138,53 @@ func (p *Poller) unknown(c contexts, it *item) {
 		p.deadLetter(c, it, d, err)
 		return
 	}
-	p.memory.returned(d.MessageID)
+	p.untouched(c, d, WhyUnknownKind)
 	p.hide(c, it, max(retry.MinRest, min(left, p.o.UnknownGrace/unknownReturns)))
 }
 
 // remove deletes the message of an item.
 func (p *Poller) remove(c contexts, it *item) {
-	p.ledger.endBeats(it)
 	p.settle(c.settle, &settling{it: it, remove: true, did: Deleted})
 }
 
 // release gives an item back untouched.
 func (p *Poller) release(c contexts, it *item) {
-	it.back = true
-	p.ledger.endBeats(it)
-	p.settle(c.settle, &settling{it: it, did: Released})
+	p.back(c, &settling{it: it, did: Released})
 }
 
 // hide lets an item come back after d.
 func (p *Poller) hide(c contexts, it *item, d time.Duration) {
-	it.back = true
-	p.ledger.endBeats(it)
-	p.settle(c.settle, &settling{it: it, hide: d, did: Hidden})
+	p.back(c, &settling{it: it, hide: d, did: Hidden})
+}
+
+// back lets an item come back: at once, or on a FIFO queue as soon as its lane has given back what
+// stood behind it.
+func (p *Poller) back(c contexts, s *settling) {
+	s.it.back = true
+	if p.o.FIFO {
+		s.it.wish = s
+		return
+	}
+	p.settle(c.settle, s)
+}
+
+// goBack gives items back that have not been started. Where the queue rests they are hidden for a
+// while, or they would come again at once, to be given back again.
+func (p *Poller) goBack(c contexts, items []*item, why Why) {
+	p.noProbe()
+	p.untouchedItems(c, items, why)
+	for _, it := range items {
+		if why == WhyPaused {
+			p.hide(c, it, retry.MinRest)
+		} else {
+			p.release(c, it)
+		}
+	}
+}
+
+// noProbe tells the breaker that what it let through says nothing.
+func (p *Poller) noProbe() {
+	if p.breaker != nil {
+		p.breaker.nothing()
+	}
 }

@@ -22,6 +22,8 @@ type Hooks struct {
 	Settled func(ctx context.Context, d *queue.Delivery, did Settlement, err error)
 	// Extended reports one batch of n lease extensions.
 	Extended func(ctx context.Context, n int, err error)
+	// Returned is called for each receive that spent no attempt.
+	Returned func(ctx context.Context, d *queue.Delivery, why Why)
 	// Note reports what an operator may want to know and nothing above covers. d may be nil.
 	Note func(ctx context.Context, d *queue.Delivery, what Note, err error)
 }
@@ -34,7 +36,7 @@ type Outcome struct {
 	// Attempt is this run's number: the receive count less the untouched returns remembered.
 	Attempt int
 	// Returned says why the delivery goes back although its job did not fail; empty otherwise.
-	Returned string
+	Returned Why
 }
 
 // Settlement is one way in which a delivery ends.
@@ -95,6 +97,8 @@ const (
 	// BreakerOpened: so many runs failed that polling rests; BreakerClosed: a probe succeeded.
 	BreakerOpened Note = "breaker opened"
 	BreakerClosed Note = "breaker closed"
+	// NotExtendable: SQS does not let this worker extend leases; jobs longer than theirs run twice.
+	NotExtendable Note = "leases cannot be extended"
 	// Recovered: the receive loop panicked and went on.
 	Recovered Note = "receive loop recovered"
 )
@@ -127,6 +131,12 @@ func (h *Hooks) settled(ctx context.Context, d *queue.Delivery, did Settlement, 
 func (h *Hooks) extended(ctx context.Context, n int, err error) {
 	if h.Extended != nil {
 		h.Extended(ctx, n, err)
+	}
+}
+
+func (h *Hooks) returned(ctx context.Context, d *queue.Delivery, why Why) {
+	if h.Returned != nil {
+		h.Returned(ctx, d, why)
 	}
 }
 

@@ -3,7 +3,6 @@ package poller
 import (
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/retry"
@@ -103,17 +102,13 @@ func (p *Poller) dispatchLanes(c contexts, ds []queue.Delivery) (started int) {
 		}
 		byGroup[group] = append(byGroup[group], it)
 	}
-	rest := time.Until(p.pausedUntil())
 	for _, group := range order {
 		items := byGroup[group]
 		switch {
 		case c.receive.Err() != nil:
-			p.handBack(c, items)
-		case rest > 0:
-			// The first one hides the group; its mates may go back at once behind it.
-			p.memory.returned(items[0].id)
-			p.hide(c, items[0], retry.Cap(max(rest, retry.MinRest), 0))
-			p.handBack(c, items[1:])
+			p.goBackInOrder(c, items, WhyDrain)
+		case p.isPaused():
+			p.goBackInOrder(c, items, WhyPaused)
 		case p.lanes.add(group, items):
 			started++
 			p.beginLane(c, group)
@@ -139,28 +134,35 @@ func (p *Poller) lane(c contexts, group string) {
 		if it == nil {
 			return
 		}
+		why := Why("")
 		if c.receive.Err() != nil { // the drain lets what runs end, and starts nothing
-			p.handBack(c, append([]*item{it}, p.lanes.end(group)...))
+			why = WhyDrain
+		} else if p.isPaused() {
+			why = WhyPaused
+		}
+		if why != "" {
+			p.goBackInOrder(c, append([]*item{it}, p.lanes.end(group)...), why)
 			return
 		}
-		if !p.pass(c, group, it) {
+		ran := p.pass(c, group, it)
+		if slices.ContainsFunc(ran, func(it *item) bool { return it.back }) {
 			p.lanes.failed()
-			p.handBack(c, p.lanes.end(group))
+			p.giveWay(c, ran, p.lanes.end(group))
 			return
 		}
 		p.lanes.succeeded()
 	}
 }
 
-// pass runs the first message of a lane, or as many of the same kind as its batch job takes; false
-// when one of them goes back.
-func (p *Poller) pass(c contexts, group string, first *item) bool {
+// pass runs the first message of a lane, or as many of the same kind as its batch job takes, and
+// returns what it ran.
+func (p *Poller) pass(c contexts, group string, first *item) []*item {
+	items := []*item{first}
 	instance, known := p.o.Route(first.info)
 	if !known {
 		p.unknown(c, first)
-		return !first.back
+		return items
 	}
-	items := []*item{first}
 	for len(items) < instance.Batch() {
 		it := p.lanes.mate(group, func(it *item) bool {
 			other, ok := p.o.Route(it.info)
@@ -171,20 +173,40 @@ func (p *Poller) pass(c contexts, group string, first *item) bool {
 		}
 		items = append(items, it)
 	}
-	for again := items; len(again) > 0; {
-		again = p.run(c, instance, again)
-	}
-	return !slices.ContainsFunc(items, func(it *item) bool { return it.back })
+	p.runAll(c, instance, items)
+	return items
 }
 
-// handBack gives messages of one group back, one call at a time and last to first: were the first
-// one visible before the others, SQS could hand it out and hold back the rest, or hand out the rest
-// before it.
-func (p *Poller) handBack(c contexts, items []*item) {
-	for _, it := range slices.Backward(items) {
-		p.memory.returned(it.id)
-		p.ledger.endBeats(it)
+// goBackInOrder gives messages of one group back that have not been started.
+func (p *Poller) goBackInOrder(c contexts, items []*item, why Why) {
+	p.noProbe()
+	p.untouchedItems(c, items, why)
+	if why == WhyPaused { // the first one hides the whole group
+		p.hide(c, items[0], retry.MinRest)
+	} else {
+		p.release(c, items[0])
+	}
+	p.yield(c, items[:1], items[1:])
+}
+
+// giveWay gives back what was run and must come again, and the mates that stood behind it.
+func (p *Poller) giveWay(c contexts, ran, mates []*item) {
+	p.untouchedItems(c, mates, WhyGroupStopped)
+	p.yield(c, ran, mates)
+}
+
+// yield gives messages of one group back, one call at a time and last to first: the mates at once,
+// what was run as it was decided. Were the first one visible before the others, SQS could hand it out
+// alone, and the others only when their own leases end.
+func (p *Poller) yield(c contexts, first, mates []*item) {
+	for _, it := range mates {
+		it.wish = &settling{it: it, did: Released}
+	}
+	for _, it := range slices.Backward(slices.Concat(first, mates)) {
+		if it.wish == nil {
+			continue // deleted, or left to SQS
+		}
 		p.unsettled.add(1)
-		p.flushHides(c.settle, []*settling{{it: it, did: Released}})
+		p.flushHides(c.settle, []*settling{it.wish})
 	}
 }

@@ -19,6 +19,8 @@ type item struct {
 	suspect bool
 	// back: it was not deleted; in a FIFO lane, what follows it must not run.
 	back bool
+	// wish is how it shall come back, until its lane does it.
+	wish *settling
 
 	// ──
 	d   *queue.Delivery // the newest delivery

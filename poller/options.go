@@ -58,6 +58,8 @@ type Options struct {
 	// Suspects is the lane, one per process, of messages on their try beyond SuspectAfter.
 	Suspects     Lane
 	SuspectAfter int
+	// Paused: the queue rests from the start, until Resume.
+	Paused bool
 	// CutPolls cancels the open poll at drain. Only for a server that hands nothing to a caller
 	// that has gone: on AWS what a cut poll brought stays hidden for the visibility timeout.
 	CutPolls bool
@@ -81,6 +83,9 @@ func (o *Options) check() error {
 	if o.Visibility < 0 || o.Visibility > queue.MaxHeld {
 		fault("visibility %v: must be between 1s and 12h", o.Visibility)
 	}
+	if o.Rate < 0 || o.Weight < 0 || o.SuspectAfter < 0 {
+		fault("rate %v, weight %d, suspect after %d: must not be negative", o.Rate, o.Weight, o.SuspectAfter)
+	}
 	if o.Timeout < 0 || o.UnknownGrace < 0 {
 		fault("timeout %v, unknown grace %v: must not be negative", o.Timeout, o.UnknownGrace)
 	}
@@ -103,45 +108,4 @@ func (o *Options) fill() {
 	if o.Retry == (retry.Policy{}) {
 		o.Retry = retry.Default
 	}
-}
-
-// Report is what a poller did with what it held when it was told to drain, and what it left.
-type Report struct {
-	// Finished: jobs that ended by themselves after the drain began, well or not.
-	Finished int
-	// Released: deliveries given back untouched or after a cancelled run.
-	Released int
-	// DeadLettered: dead letters accepted after the drain began.
-	DeadLettered int
-	// Abandoned: jobs still running at the end; their messages come back by themselves.
-	Abandoned int
-	// Uncertain: deletes that SQS did not confirm in time; such a message may run again.
-	Uncertain int
-	Took      time.Duration
-}
-
-// Add returns the sum of two reports; Took is the longer one.
-func (r Report) Add(o Report) Report {
-	return Report{
-		Finished:     r.Finished + o.Finished,
-		Released:     r.Released + o.Released,
-		DeadLettered: r.DeadLettered + o.DeadLettered,
-		Abandoned:    r.Abandoned + o.Abandoned,
-		Uncertain:    r.Uncertain + o.Uncertain,
-		Took:         max(r.Took, o.Took),
-	}
-}
-
-// State is what a poller is doing now.
-type State struct {
-	// State is one of "starting", "polling", "backing off", "paused", "draining", "stopped".
-	State string
-	// Busy is how many messages are being handled, Receivers how many receive loops there are.
-	Busy, Receivers int
-	// PollEnds is when the open poll returns at the latest; zero when none is open.
-	PollEnds time.Time
-	// LastPoll is when the last receive completed, well or not; zero before the first.
-	LastPoll time.Time
-	// Err is why it is backing off.
-	Err error
 }

@@ -52,18 +52,22 @@ type Poller struct {
 	deletes, hides *batcher[*settling]
 	runs           tally // runs under way, waiting ones included
 	unsettled      tally // outcomes that SQS has not answered
+	room           int   // how many of them there may be before runs wait with theirs
 	busy           atomic.Int64
 	loops          atomic.Int32
 	polls          atomic.Int32
+	held           atomic.Int32 // loops that wait for the budget or for the breaker's probe
 	openUntil      atomic.Int64 // unix ns; when the last opened poll ends at the latest
 	flushEnd       atomic.Int64 // unix ns; 0 while not flushing
 	cut            atomic.Pointer[context.CancelFunc]
+	denied         atomic.Bool // it was told that leases cannot be extended
 
 	mu       sync.Mutex
 	state    string
 	lastPoll time.Time
 	lastErr  error
 	paused   time.Time
+	pausedBy string
 	resumed  chan struct{}
 	draining bool
 	report   Report
@@ -80,6 +84,7 @@ func New(o Options) (*Poller, error) {
 		return nil, err
 	}
 	p := &Poller{o: o, slots: newSlots(o.Slots + o.Prefetch), ledger: newLedger(), memory: m, state: "starting", resumed: make(chan struct{})}
+	p.room = 2*p.slots.total + 3*queue.MaxBatch
 	if o.Budget != nil {
 		p.share = o.Budget.join(o.Weight)
 	}
@@ -88,6 +93,9 @@ func New(o Options) (*Poller, error) {
 	}
 	if o.Breaker {
 		p.breaker = newBreaker()
+	}
+	if o.Paused {
+		p.pause(forever, ByConfiguration)
 	}
 	if o.Prefetch > 0 {
 		p.running = semaphore.NewWeighted(int64(o.Slots))
@@ -111,7 +119,7 @@ type contexts struct {
 func (p *Poller) Run(receive, handle context.Context) Report {
 	c, end := p.open(receive, handle)
 	defer end()
-	room := p.slots.total + queue.MaxBatch
+	room := p.room + queue.MaxBatch
 	requests := min(maxReceivers, 1+p.slots.total/queue.MaxBatch)
 	p.deletes = newBatcher(room, requests, !p.o.FIFO, func(b []*settling) { p.flushDeletes(c.settle, b) })
 	p.hides = newBatcher(room, requests, !p.o.FIFO, func(b []*settling) { p.flushHides(c.settle, b) })
@@ -136,6 +144,7 @@ func (p *Poller) Run(receive, handle context.Context) Report {
 	<-beatsEnded
 	p.deletes.stop()
 	p.hides.stop()
+	p.count(func(r *Report) { r.Uncertain += p.unsettled.count() }) // never answered
 	p.set("stopped")
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -158,132 +167,11 @@ func (p *Poller) open(receive, handle context.Context) (c contexts, end func()) 
 	return c, func() { stop(); stopHandle(); endReceive(); cut() }
 }
 
-// drain switches to draining and returns when that was.
-func (p *Poller) drain() time.Time {
-	p.mu.Lock()
-	p.draining = true
-	p.state = "draining"
-	p.mu.Unlock()
-	p.deletes.rush()
-	p.hides.rush()
-	return time.Now()
-}
-
-// awaitRuns waits for the jobs: as long as the handle context lasts, and a little longer for those
-// that notice its end. The leases of the rest are cut short.
-func (p *Poller) awaitRuns(c contexts) {
-	idle := p.runs.empty()
-	select {
-	case <-idle:
-		return
-	case <-c.handle.Done():
-	}
-	timer := time.NewTimer(endGrace)
-	defer timer.Stop()
-	select {
-	case <-idle:
-		return
-	case <-timer.C:
-	}
-	left := p.ledger.running()
-	p.count(func(r *Report) { r.Abandoned += len(left) })
-	for len(left) > 0 {
-		n := min(len(left), queue.MaxBatch)
-		p.shorten(c.settle, left[:n])
-		left = left[n:]
-	}
-}
-
-// shorten cuts the leases of abandoned items short.
-func (p *Poller) shorten(ctx context.Context, items []*item) {
-	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
-	defer cancel()
-	var handles []queue.ReceiptHandle
-	var visible []time.Duration
-	for _, it := range items {
-		p.ledger.endBeats(it)
-		handle, _, over := p.ledger.lease(it)
-		p.o.Hooks.note(ctx, it.d, IgnoresEnd, ErrDrain)
-		if !over {
-			handles, visible = append(handles, handle), append(visible, min(abandonedLease, p.o.Visibility))
-		}
-	}
-	if len(handles) > 0 {
-		p.o.Settler.ChangeVisibility(ctx, handles, visible)
-	}
-}
-
-// flush waits, within bounds, until everything that was decided has been answered.
-func (p *Poller) flush() {
-	p.flushEnd.Store(time.Now().Add(flushTimeout).UnixNano())
-	timer := time.NewTimer(flushTimeout + settleTimeout)
-	defer timer.Stop()
-	select {
-	case <-p.unsettled.empty():
-	case <-timer.C:
-		p.count(func(r *Report) { r.Uncertain += p.unsettled.count() })
-	}
-}
-
-func (p *Poller) flushOver(now time.Time) bool {
-	end := p.flushEnd.Load()
-	return end != 0 && now.UnixNano() > end
-}
-
 // Hurry cuts the open polls: the second signal.
 func (p *Poller) Hurry() {
 	if cut := p.cut.Load(); cut != nil {
 		(*cut)()
 	}
-}
-
-// Pause lets this queue rest in this process until the given time. An earlier end is not taken up.
-func (p *Poller) Pause(until time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if until.After(p.paused) {
-		p.paused = until
-	}
-}
-
-// Resume ends every pause.
-func (p *Poller) Resume() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.paused = time.Time{}
-	close(p.resumed)
-	p.resumed = make(chan struct{})
-}
-
-func (p *Poller) pausedUntil() time.Time {
-	until, _ := p.pauseEnds()
-	return until
-}
-
-// pauseEnds is when the pause ends, and a channel that is closed when it is ended before.
-func (p *Poller) pauseEnds() (until time.Time, resumed <-chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.paused, p.resumed
-}
-
-// State tells what the poller is doing.
-func (p *Poller) State() State {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := State{
-		State: p.state, Busy: int(p.busy.Load()), Receivers: int(p.loops.Load()),
-		LastPoll: p.lastPoll, Err: p.lastErr,
-	}
-	if p.polls.Load() > 0 {
-		s.PollEnds = time.Unix(0, p.openUntil.Load())
-	}
-	if s.State == "polling" && time.Now().Before(p.paused) {
-		s.State = "paused"
-	} else if s.State == "polling" && p.lastErr != nil {
-		s.State = "backing off"
-	}
-	return s
 }
 
 func (p *Poller) set(state string) {

@@ -73,13 +73,14 @@ func (p *Poller) receive(c contexts, n int) (got int, err error) {
 	}
 	p.polled(err)
 	p.o.Hooks.received(c.settle, n, len(ds), time.Since(began), err)
-	if len(ds) == 0 {
-		if p.breaker != nil {
-			p.breaker.nothing()
-		}
-		return 0, err
+	started := 0
+	if len(ds) > 0 {
+		started = p.dispatch(c, ds)
+		unused -= started
 	}
-	unused -= p.dispatch(c, ds)
+	if started == 0 {
+		p.noProbe()
+	}
 	return len(ds), err
 }
 
@@ -141,10 +142,12 @@ func (p *Poller) gate(receive context.Context) bool {
 		p.breaker.over()
 	}
 	if p.share != nil {
+		p.held.Add(1)
 		select {
 		case <-p.share.waiting.empty():
 		case <-receive.Done():
 		}
+		p.held.Add(-1)
 	}
 	return receive.Err() == nil
 }
@@ -155,9 +158,14 @@ func (p *Poller) most(receive context.Context) (int, error) {
 	if p.o.FIFO {
 		n = p.lanes.ask()
 	}
+	if p.limiter != nil { // what may not start for a second is better off in the queue
+		n = min(n, p.limiter.Burst())
+	}
 	if p.breaker == nil {
 		return n, nil
 	}
+	p.held.Add(1)
+	defer p.held.Add(-1)
 	return p.breaker.enter(receive, n, 2*p.o.Visibility)
 }
 

@@ -28,12 +28,9 @@ type attempt struct {
 // their lease while the job ran, and that must run again.
 func (p *Poller) run(c contexts, instance *jobs.Instance, items []*item) (again []*item) {
 	if !p.isFree(items) {
-		over, err := p.clear(c, items)
-		if err != nil {
-			for _, it := range items {
-				p.memory.returned(it.id)
-				p.release(c, it)
-			}
+		over, why := p.clear(c, items)
+		if why != "" {
+			p.goBack(c, items, why)
 			return nil
 		}
 		defer over()
@@ -50,6 +47,7 @@ func (p *Poller) run(c contexts, instance *jobs.Instance, items []*item) (again 
 	}
 	attempts, infos := p.starting(ctx, c, r, items)
 	if len(attempts) == 0 {
+		p.noProbe()
 		return nil
 	}
 	if len(attempts) == 1 {
@@ -84,7 +82,7 @@ func (p *Poller) starting(ctx context.Context, c contexts, r *run, items []*item
 		d, ok := p.ledger.start(it, r, p.enough())
 		if !ok {
 			p.ledger.end(it)
-			p.memory.returned(d.MessageID)
+			p.untouched(c, d, WhyLeaseShort)
 			p.release(c, it)
 			continue
 		}
@@ -99,9 +97,12 @@ func (p *Poller) finish(c contexts, a attempt, cause, err error, took time.Durat
 	redelivered, lost := p.ledger.end(a.it)
 	draining := c.handle.Err() != nil
 	o := Outcome{Err: err, Took: took, Attempt: a.it.attempt}
-	report := func(returned string) {
+	report := func(returned Why) {
 		o.Returned = returned
 		p.o.Hooks.finished(a.ctx, a.d, a.it.info, o)
+		if returned != "" {
+			p.untouched(c, a.d, returned)
+		}
 	}
 	p.judged(c, cause, err)
 	switch {
@@ -113,8 +114,7 @@ func (p *Poller) finish(c contexts, a attempt, cause, err error, took time.Durat
 		return false
 	case retry.IsNever(err) && !lost: // the verdict stands, whatever else ended the run
 	case draining:
-		report("drain")
-		p.memory.returned(a.d.MessageID)
+		report(WhyDrain)
 		if !lost || redelivered != nil {
 			p.release(c, a.it)
 		} else {
@@ -122,19 +122,16 @@ func (p *Poller) finish(c contexts, a attempt, cause, err error, took time.Durat
 		}
 		return false
 	case redelivered != nil:
-		report("lease lost")
-		p.memory.returned(a.d.MessageID)
+		report(WhyLeaseLost)
 		p.read(a.it, redelivered)
 		return true
 	case lost:
 		// Another worker may have it by now; nothing changes its visibility any more.
-		report("lease lost")
-		p.memory.returned(a.d.MessageID)
+		report(WhyLeaseLost)
 		p.drop(c, a)
 		return false
 	case errors.Is(cause, ErrLeaseLost): // of another message in the same batch
-		report("lease of its batch lost")
-		p.memory.returned(a.d.MessageID)
+		report(WhyBatchLost)
 		p.hide(c, a.it, retry.MinRest)
 		return false
 	case errors.Is(cause, ErrTimeout):
@@ -146,22 +143,23 @@ func (p *Poller) finish(c contexts, a attempt, cause, err error, took time.Durat
 }
 
 // failed does what the retry policy says.
-func (p *Poller) failed(c contexts, a attempt, o *Outcome, report func(string)) {
+func (p *Poller) failed(c contexts, a attempt, o *Outcome, report func(Why)) {
 	now := time.Now()
 	o.Decision = p.o.Retry.Decide(retry.Failure{
 		Err: o.Err, Attempt: o.Attempt, Held: now.Sub(a.d.Received), Now: now,
 	}, rand.Float64())
 	report("")
-	if !o.Decision.Spends {
-		p.memory.returned(a.d.MessageID)
-	}
 	switch o.Decision.Action {
 	case retry.DeadLetter:
 		p.deadLetter(c, a.it, a.d, o.Err)
 	case retry.Rest:
-		p.Pause(o.Decision.Until)
+		p.untouched(c, a.d, WhyPauseAsked)
+		p.pause(o.Decision.Until, ByJob)
 		p.hide(c, a.it, o.Decision.Delay)
 	case retry.Again, retry.Done:
+		if !o.Decision.Spends {
+			p.untouched(c, a.d, WhyLater)
+		}
 		p.hide(c, a.it, o.Decision.Delay)
 	}
 }

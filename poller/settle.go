@@ -25,10 +25,11 @@ type settling struct {
 	tries  int
 }
 
-// settle records the outcome of an item whose beats have ended. It waits when the buffer is full:
-// a slow queue must slow the receives down, not grow a backlog in memory.
+// settle records the outcome of an item; its lease is extended until the request leaves. It waits
+// while as many are unanswered as may be: slow or failing requests must slow the receives down, not
+// grow a backlog in memory.
 func (p *Poller) settle(ctx context.Context, s *settling) {
-	p.unsettled.add(1)
+	p.unsettled.addBelow(p.room)
 	if !p.batch(s).put(s) {
 		p.giveUp(ctx, s, errStopped)
 	}
@@ -54,6 +55,7 @@ func (p *Poller) flushDeletes(ctx context.Context, batch []*settling) {
 	entries := make([]sent, len(batch))
 	handles := make([]queue.ReceiptHandle, len(batch))
 	for i, s := range batch {
+		p.ledger.endBeats(s.it)
 		handle, deadline, _ := p.ledger.lease(s.it)
 		entries[i], handles[i] = sent{s, handle, deadline}, handle
 	}
@@ -72,6 +74,7 @@ func (p *Poller) flushHides(ctx context.Context, batch []*settling) {
 	handles := make([]queue.ReceiptHandle, 0, len(batch))
 	visible := make([]time.Duration, 0, len(batch))
 	for _, s := range batch {
+		p.ledger.endBeats(s.it)
 		handle, deadline, over := p.ledger.lease(s.it)
 		if over {
 			p.giveUp(ctx, s, ErrLeaseLost)

@@ -7,7 +7,26 @@ import "sync"
 type tally struct {
 	mu   sync.Mutex
 	n    int
-	idle chan struct{} // not nil: somebody waits
+	idle chan struct{} // not nil: somebody waits for the end
+	less chan struct{} // not nil: somebody waits for room
+}
+
+// addBelow adds one, as soon as fewer than most are under way.
+func (t *tally) addBelow(most int) {
+	for {
+		t.mu.Lock()
+		if t.n < most {
+			t.n++
+			t.mu.Unlock()
+			return
+		}
+		if t.less == nil {
+			t.less = make(chan struct{})
+		}
+		less := t.less
+		t.mu.Unlock()
+		<-less
+	}
 }
 
 func (t *tally) add(n int) {
@@ -17,6 +36,10 @@ func (t *tally) add(n int) {
 	if t.n == 0 && t.idle != nil {
 		close(t.idle)
 		t.idle = nil
+	}
+	if n < 0 && t.less != nil {
+		close(t.less)
+		t.less = nil
 	}
 }
 

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,7 +11,29 @@ import (
 
 // counters count since the start of the process.
 type counters struct {
-	received, done, deleted, retried, deadLettered, leaseLost, released, extended atomic.Int64
+	received, done, deleted, retried, deadLettered, leaseLost, released, extended, uncertain, notDeleted atomic.Int64
+	returned                                                                                             reasons
+}
+
+// reasons counts by reason.
+type reasons struct {
+	mu sync.Mutex
+	by map[string]int64
+}
+
+func (r *reasons) add(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by == nil {
+		r.by = map[string]int64{}
+	}
+	r.by[why]++
+}
+
+func (r *reasons) all() map[string]int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.by)
 }
 
 // Counters are what happened to the messages of one queue since the start of the process.
@@ -28,6 +51,12 @@ type Counters struct {
 	Released int64 `json:"released"`
 	// Extended counts lease extensions.
 	Extended int64 `json:"extended"`
+	// Uncertain counts deletes that were accepted after their lease had ended, NotDeleted those that
+	// were given up: such a message may run again.
+	Uncertain  int64 `json:"uncertain"`
+	NotDeleted int64 `json:"not_deleted"`
+	// Returned counts, by reason, the receives that spent no attempt.
+	Returned map[string]int64 `json:"returned,omitempty"`
 }
 
 // Counters returns the counts so far.
@@ -36,7 +65,8 @@ func (q *Queue) Counters() Counters {
 	return Counters{
 		Received: c.received.Load(), Done: c.done.Load(), Deleted: c.deleted.Load(), Retried: c.retried.Load(),
 		DeadLettered: c.deadLettered.Load(), LeaseLost: c.leaseLost.Load(), Released: c.released.Load(),
-		Extended: c.extended.Load(),
+		Extended: c.extended.Load(), Uncertain: c.uncertain.Load(), NotDeleted: c.notDeleted.Load(),
+		Returned: c.returned.all(),
 	}
 }
 

@@ -21,6 +21,7 @@ func (q *Queue) Hooks() poller.Hooks {
 		Finished: q.finished,
 		Settled:  q.settled,
 		Extended: q.extended,
+		Returned: q.returned,
 		Note:     q.note,
 	}
 }
@@ -74,7 +75,7 @@ func (q *Queue) finished(ctx context.Context, d *queue.Delivery, _ *jobs.Info, o
 		q.log.LogAttrs(ctx, slog.LevelError, "job failed for good: the message goes to the dead-letter queue", q.failure(d, o)...)
 	case returned:
 		q.log.LogAttrs(ctx, slog.LevelInfo, "job interrupted: the message comes back",
-			delivery(d, slog.Duration("elapsed", o.Took), slog.String("reason", o.Returned))...)
+			delivery(d, slog.Duration("elapsed", o.Took), slog.String("reason", string(o.Returned)))...)
 	}
 }
 
@@ -126,17 +127,30 @@ func (q *Queue) extended(ctx context.Context, n int, err error) {
 	}
 }
 
+// returned counts what went back without an attempt, by reason: the difference between receives and
+// attempts, and what a worker that makes no headway does instead.
+func (q *Queue) returned(_ context.Context, _ *queue.Delivery, why poller.Why) {
+	q.count.returned.add(string(why))
+}
+
 // levels of the notes; what is not named is a warning.
 var levels = map[poller.Note]slog.Level{
 	poller.Adopted:         slog.LevelDebug,
 	poller.AlreadyDone:     slog.LevelInfo,
 	poller.NotDeadLettered: slog.LevelError,
 	poller.Recovered:       slog.LevelError,
+	poller.NotExtendable:   slog.LevelError,
 }
 
 func (q *Queue) note(ctx context.Context, d *queue.Delivery, what poller.Note, err error) {
-	if what == poller.LeaseLost {
+	switch what {
+	case poller.LeaseLost:
 		q.count.leaseLost.Add(1)
+	case poller.Uncertain:
+		q.count.uncertain.Add(1)
+	case poller.NotDeleted:
+		q.count.notDeleted.Add(1)
+	default:
 	}
 	level, named := levels[what]
 	if !named {

@@ -29,6 +29,13 @@ type QueueStatus struct {
 	Slots     int    `json:"slots"`
 	Busy      int    `json:"busy"`
 	Receivers int    `json:"receivers"`
+	Prefetch  int    `json:"prefetch"`
+	// PausedBy is who lets the queue rest: operator, configuration, job or breaker; PausedUntil is
+	// when that ends, missing when only a resume ends it.
+	PausedBy    string     `json:"paused_by,omitempty"`
+	PausedUntil *time.Time `json:"paused_until,omitempty"`
+	// Breaker is "closed", "open" or "half open"; missing when there is none.
+	Breaker string `json:"breaker,omitempty"`
 	Counters
 	// Requests counts what was sent to SQS for this queue, retries included.
 	Requests int64 `json:"requests"`
@@ -62,6 +69,11 @@ func (q *Queue) status(ctx context.Context) QueueStatus {
 	}
 	state := source.State()
 	s.State, s.Busy, s.Receivers, s.Requests = state.State, state.Busy, state.Receivers, source.Requests()
+	s.Prefetch, s.PausedBy, s.Breaker = state.Prefetch, state.PausedBy, state.Breaker
+	if !state.PausedUntil.IsZero() {
+		until := state.PausedUntil.UTC()
+		s.PausedUntil = &until
+	}
 	if state.Err != nil {
 		s.Error = state.Err.Error()
 	}
@@ -102,8 +114,8 @@ func (q *Queue) silent(s poller.State) time.Duration {
 	switch {
 	case s.State != "polling" && s.State != "backing off":
 		return 0
-	case s.PollEnds.IsZero() && s.Busy >= q.o.Slots:
-		return 0 // every slot works: there is nothing to poll for
+	case s.PollEnds.IsZero() && s.Full:
+		return 0 // nothing more can start: there is nothing to poll for
 	}
 	last := s.LastPoll
 	if last.IsZero() {
