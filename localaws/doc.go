@@ -5,10 +5,11 @@
 // loses in silence (a queue policy that does not let SNS in, a subscription to a queue that is
 // gone) is lost here in silence too. Dropped tells a test of it; the API never does.
 //
-// What it does not do yet answers with UnsupportedOperation: FIFO queues and topics, message move
-// tasks, AddPermission, SQS's old Query protocol, subscriptions other than to queues. What it does
+// What it does not do yet answers with UnsupportedOperation: FIFO topics, message move tasks,
+// AddPermission, SQS's old Query protocol, subscriptions other than to queues. What it does
 // simpler than AWS: changes take effect at once, counts are exact, a purge is instant, encryption is
-// only remembered, MessageGroupId is kept but does not reorder a queue, callers may do everything.
+// only remembered, fair queues do not look at how long consumers take, FIFO queues have no limit on
+// requests a second, callers may do everything.
 // Credentials are taken whatever they are; a request without any is refused.
 //
 // It has no clock of its own and holds no lock while it waits, so that it runs under

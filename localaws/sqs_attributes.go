@@ -17,6 +17,7 @@ type settings struct {
 	visibility, delay, wait, retention time.Duration
 	maxSize                            int
 	policy                             string
+	fifo, contentDedup, groupScope     bool
 	redrive                            *redrive      // nil: messages are received for ever
 	allow                              *redriveAllow // nil: every queue may move messages here
 }
@@ -42,7 +43,7 @@ var numbers = map[string]struct{ min, max, preset int }{
 	"KmsDataKeyReusePeriodSeconds":  {60, 86_400, 300},
 }
 
-// texts are the other attributes that can be set on a standard queue.
+// texts are the other attributes that can be set on any queue.
 var texts = []string{"Policy", "RedrivePolicy", "RedriveAllowPolicy", "KmsMasterKeyId", "SqsManagedSseEnabled"}
 
 // computed are the attributes that only the queue itself sets.
@@ -51,12 +52,12 @@ var computed = []string{
 	"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",
 }
 
-// fifoOnly are the attributes of FIFO queues: nothing is read for them here, nor set.
-var fifoOnly = []string{"FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit"}
-
 // presets are the attributes of a new queue.
-func presets() map[string]string {
+func presets(fifo bool) map[string]string {
 	m := map[string]string{"SqsManagedSseEnabled": "true"}
+	if fifo {
+		maps.Copy(m, fifoPresets)
+	}
 	for name, n := range numbers {
 		m[name] = strconv.Itoa(n.preset)
 	}
@@ -77,8 +78,11 @@ func (c *call) apply(arn string, old, changes map[string]string) (map[string]str
 	for _, name := range slices.Sorted(maps.Keys(changes)) {
 		_, number := numbers[name]
 		switch {
-		case name == "DeduplicationScope" || name == "FifoThroughputLimit":
-			return nil, settings{}, refuse("InvalidAttributeName", "You can specify the %s only when FifoQueue is set to true.", name)
+		case fifoPresets[name] != "":
+			if err := checkFIFO(name, changes[name], old["FifoQueue"] == "true"); err != nil {
+				return nil, settings{}, err
+			}
+			merged[name] = changes[name]
 		case !number && !slices.Contains(texts, name):
 			return nil, settings{}, unknownAttribute(name)
 		case changes[name] == "" && !number:
@@ -128,6 +132,9 @@ func (c *call) readSettings(arn string, merged, changes map[string]string) (sett
 		visibility: seconds("VisibilityTimeout"), delay: seconds("DelaySeconds"),
 		wait: seconds("ReceiveMessageWaitTimeSeconds"), retention: seconds("MessageRetentionPeriod"),
 		maxSize: read["MaximumMessageSize"], policy: merged["Policy"],
+	}
+	if err := set.readFIFO(merged); err != nil {
+		return settings{}, err
 	}
 	if err := checkPolicy(changes["Policy"]); err != nil {
 		return settings{}, err
@@ -210,6 +217,8 @@ func (c *call) checkRedrive(source, text, target string) error {
 	switch {
 	case dlq == nil:
 		return invalidRedrive("RedrivePolicy", text, "Dead letter target does not exist.")
+	case dlq.fifo != fifoName(source):
+		return invalidRedrive("RedrivePolicy", text, "Dead letter queue must be same type of queue as the source.")
 	case dlq.region != c.region:
 		return invalidRedrive("RedrivePolicy", text, "Dead letter target must be in the same region as the source.")
 	case dlq.allow != nil && !dlq.allow.takes(source):

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
@@ -229,9 +228,5 @@ func TestOtherProtocolsSayWhatIsMissing(t *testing.T) {
 		if status != tt.status || !strings.Contains(text, tt.says) {
 			t.Errorf("%q: %d %s, want %d with %q", tt.body, status, text, tt.status, tt.says)
 		}
-	}
-	_, err := k.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("a.fifo"), Attributes: map[string]string{"FifoQueue": "true"}})
-	if !is[*types.UnsupportedOperation](err) {
-		t.Errorf("a FIFO queue: %v", err)
 	}
 }

@@ -23,10 +23,11 @@ type sqsMessage struct {
 	body        string
 	attributes  map[string]sqsAttribute
 	groupID     string // MessageGroupId
+	dedupID     string // MessageDeduplicationId
 	traceHeader string // AWSTraceHeader
 }
 
-// sqsQueue is one standard queue. Server.mu guards it.
+// sqsQueue is one queue. Server.mu guards it.
 type sqsQueue struct {
 	arn, name, region, account string
 	serial                     uint64            // names this incarnation of the queue in receipt handles
@@ -37,9 +38,11 @@ type sqsQueue struct {
 	purged                     time.Time
 
 	*store
-	waiting list.List // of chan struct{}, one for each long poll; who is woken leaves the list
-	alarm   *time.Timer
-	alarmAt time.Time
+	sent     memory[accepted] // by dedupKey; of a FIFO queue, as the next
+	attempts memory[[]given]  // by ReceiveRequestAttemptId
+	waiting  list.List        // of chan struct{}, one for each long poll; who is woken leaves the list
+	alarm    *time.Timer
+	alarmAt  time.Time
 }
 
 // queueByARN finds a queue, or nil. s.mu is held.
@@ -87,7 +90,10 @@ func (s *Server) next() uint64 {
 }
 
 // room says whether a receive can be given anything.
-func (q *sqsQueue) room() bool { return q.ready.Len() > 0 && q.inFlight < maxInFlight }
+func (q *sqsQueue) room() bool { return q.line.ready() && !q.full() }
+
+// full says whether as many messages are in flight as may be.
+func (q *sqsQueue) full() bool { return q.number[inFlight]+q.number[held] >= maxInFlight }
 
 // stir wakes the longest waiting receive when there is something for it; when that one is done
 // with the queue it stirs again. So one message wakes one receive, and no message lies there

@@ -16,6 +16,9 @@ const (
 	purgeAgain    = time.Minute
 )
 
+// maxQueueName is how long a name may be, with its suffix.
+const maxQueueName = 80
+
 var queueName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,80}$`)
 
 type createQueueInput struct {
@@ -29,11 +32,8 @@ type queueURLOutput struct {
 }
 
 func createQueue(c *call, in *createQueueInput) (any, error) {
-	switch {
-	case strings.HasSuffix(in.QueueName, ".fifo"), in.Attributes["FifoQueue"] == "true":
-		return nil, unsupported("a FIFO queue (" + in.QueueName + ")")
-	case !queueName.MatchString(in.QueueName):
-		return nil, refuse("InvalidParameterValue", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+	if err := checkQueueName(in); err != nil {
+		return nil, err
 	}
 	s, arn, now := c.s, c.arn("sqs", in.QueueName), time.Now()
 	s.mu.Lock()
@@ -44,7 +44,7 @@ func createQueue(c *call, in *createQueueInput) (any, error) {
 	if gone, ok := s.deleted[arn]; ok && now.Sub(gone) < recreateAfter {
 		return nil, refuse("QueueDeletedRecently", "You must wait 60 seconds after deleting a queue before you can create another with the same name.")
 	}
-	attributes, set, err := c.apply(arn, presets(), in.Attributes)
+	attributes, set, err := c.apply(arn, presets(fifoName(in.QueueName)), in.Attributes)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func createQueue(c *call, in *createQueueInput) (any, error) {
 	q := &sqsQueue{
 		arn: arn, name: in.QueueName, region: c.region, account: c.account, serial: s.next(),
 		attributes: attributes, settings: set, tags: maps.Clone(in.Tags),
-		created: now, modified: now, store: newStore(),
+		created: now, modified: now, store: newStore(set.fifo),
 	}
 	s.queues[arn] = q
 	delete(s.deleted, arn)
@@ -209,7 +209,7 @@ func purgeQueue(c *call, in *queueInput) (any, error) {
 		return nil, &apiError{Status: 403, Code: "PurgeQueueInProgress", Message: "Only one PurgeQueue operation on " + q.name + " is allowed every 60 seconds."}
 	}
 	q.purged = now
-	q.store = newStore()
+	q.store, q.attempts = newStore(q.fifo), memory[[]given]{} // what was sent before is still not sent again
 	return nil, nil
 }
 
@@ -231,7 +231,11 @@ func setQueueAttributes(c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	q.attributes, q.settings, q.modified = attributes, set, time.Now()
+	now, delay := time.Now(), q.delay
+	q.attributes, q.settings, q.modified = attributes, set, now
+	if q.delay != delay {
+		q.redelay(now)
+	}
 	c.s.settle(q)
 	return nil, nil
 }
@@ -254,7 +258,7 @@ func getQueueAttributes(c *call, in *struct {
 		switch {
 		case name == "All":
 			maps.Copy(out, all)
-		case !number && !slices.Contains(slices.Concat(texts, computed, fifoOnly), name):
+		case !number && fifoPresets[name] == "" && !slices.Contains(slices.Concat(texts, computed), name):
 			return nil, unknownAttribute(name)
 		default:
 			if value, ok := all[name]; ok {
@@ -276,8 +280,8 @@ func (q *sqsQueue) describe() map[string]string {
 	all["QueueArn"] = q.arn
 	all["CreatedTimestamp"] = strconv.FormatInt(q.created.Unix(), 10)
 	all["LastModifiedTimestamp"] = strconv.FormatInt(q.modified.Unix(), 10)
-	all["ApproximateNumberOfMessages"] = strconv.Itoa(q.visible())
-	all["ApproximateNumberOfMessagesNotVisible"] = strconv.Itoa(q.inFlight)
-	all["ApproximateNumberOfMessagesDelayed"] = strconv.Itoa(q.delayed())
+	all["ApproximateNumberOfMessages"] = strconv.Itoa(q.number[visible])
+	all["ApproximateNumberOfMessagesNotVisible"] = strconv.Itoa(q.number[inFlight])
+	all["ApproximateNumberOfMessagesDelayed"] = strconv.Itoa(q.number[delayed])
 	return all
 }

@@ -16,6 +16,7 @@ type receiveInput struct {
 	AttributeNames              []string // the old name of the next one
 	MessageSystemAttributeNames []string
 	MessageAttributeNames       []string
+	ReceiveRequestAttemptID     string `json:"ReceiveRequestAttemptId"`
 }
 
 // systemAttributes are what a receive can ask for. Source: ReceiveMessage, SQS API reference.
@@ -110,7 +111,10 @@ func (c *call) attempt(in *receiveInput, over bool) (out any, woken chan struct{
 	if wait = q.wait; in.WaitTimeSeconds != nil {
 		wait = time.Duration(*in.WaitTimeSeconds) * time.Second
 	}
-	if wait == 0 && q.inFlight >= maxInFlight {
+	if err := q.checkAttemptID(in.ReceiveRequestAttemptID); err != nil {
+		return nil, nil, 0, err
+	}
+	if wait == 0 && q.full() && !q.fifo {
 		return nil, nil, 0, &apiError{Status: 403, Code: "OverLimit", Message: "Too many messages in flight: " + strconv.Itoa(maxInFlight) + "."}
 	}
 	messages := c.take(q, in)
@@ -144,8 +148,7 @@ func (c *call) leave(queueURL string, woken chan struct{}) {
 	q.stir()
 }
 
-// take hands out messages, and moves to the dead-letter queue what was received too often. s.mu is
-// held.
+// take hands out messages. s.mu is held.
 func (c *call) take(q *sqsQueue, in *receiveInput) []received {
 	most := 1
 	if in.MaxNumberOfMessages != nil {
@@ -156,37 +159,55 @@ func (c *call) take(q *sqsQueue, in *receiveInput) []received {
 		visibility = time.Duration(*in.VisibilityTimeout) * time.Second
 	}
 	now := time.Now()
-	var out []received
-	var again []*message // with no visibility timeout they stay visible, but are not received twice at once
-	for len(out) < most && q.room() {
-		m := q.ready.Front().Value.(*message)
-		if c.s.bury(q, m, now) {
-			continue
-		}
-		m.receives++
-		m.receipts++
-		m.received = now
-		if m.firstReceived.IsZero() {
-			m.firstReceived = now
-		}
-		out = append(out, c.show(q, m, in))
+	taken := q.again(in.ReceiveRequestAttemptID, now)
+	if len(taken) == 0 {
+		taken = c.pick(q, most, now)
+		q.remember(in.ReceiveRequestAttemptID, taken, now)
+	}
+	out := make([]received, len(taken))
+	for i, m := range taken {
+		out[i] = c.show(q, m, in)
 		if visibility > 0 {
 			q.move(m, inFlight, now.Add(visibility))
 		} else {
-			q.lift(m)
-			again = append(again, m)
+			q.move(m, visible, now)
 		}
-	}
-	for _, m := range again {
-		q.put(m, visible, now)
 	}
 	return out
 }
 
-// bury moves a message that has used up its receives to the dead-letter queue. It keeps its id, its
-// age and its count. When that queue is gone the message goes round for ever.
+// pick takes the next messages out of the line, and moves to the dead-letter queue what was received
+// too often.
+func (c *call) pick(q *sqsQueue, most int, now time.Time) (taken []*message) {
+	for m := range q.line.all {
+		switch {
+		case len(taken) == most || q.full():
+			return taken
+		case c.s.bury(q, m, now):
+		default:
+			m.receive(now)
+			q.move(m, held, now)
+			taken = append(taken, m)
+		}
+	}
+	return taken
+}
+
+// receive counts a receipt.
+func (m *message) receive(now time.Time) {
+	m.receives++
+	m.receipts++
+	m.received = now
+	if m.firstReceived.IsZero() {
+		m.firstReceived = now
+	}
+}
+
+// bury moves a message that has used up its receives in this queue to the dead-letter queue. It
+// keeps its id and its count, on a standard queue also its age. When the dead-letter queue is gone
+// the message goes round for ever.
 func (s *Server) bury(q *sqsQueue, m *message, now time.Time) bool {
-	if q.redrive == nil || m.receives < q.redrive.maxReceives {
+	if q.redrive == nil || m.receipts < q.redrive.maxReceives {
 		return false
 	}
 	dlq := s.queues[q.redrive.target]
@@ -195,6 +216,10 @@ func (s *Server) bury(q *sqsQueue, m *message, now time.Time) bool {
 	}
 	q.remove(m)
 	m.source, m.receipts = q.arn, 0
+	if dlq.fifo {
+		// Source: "Dead-letter queues", Developer Guide. That it is counted anew is inferred.
+		m.dedupID, m.sent, m.sequence = m.id, now, s.next()
+	}
 	dlq.add(m, now, now)
 	s.settle(dlq)
 	return true
@@ -241,6 +266,8 @@ func (m *message) system(asked []string) map[string]string {
 		"ApproximateReceiveCount":          strconv.Itoa(m.receives),
 		"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.firstReceived.UnixMilli(), 10),
 		"MessageGroupId":                   m.groupID,
+		"MessageDeduplicationId":           m.dedupID,
+		"SequenceNumber":                   m.sequenceNumber(),
 		"AWSTraceHeader":                   m.traceHeader,
 		"DeadLetterQueueSourceArn":         m.source,
 	}

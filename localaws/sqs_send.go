@@ -52,6 +52,7 @@ type sent struct {
 	MD5OfMessageBody             string
 	MD5OfMessageAttributes       string `json:",omitempty"`
 	MD5OfMessageSystemAttributes string `json:",omitempty"`
+	SequenceNumber               string `json:",omitempty"`
 }
 
 func sendMessage(c *call, in *struct {
@@ -97,6 +98,9 @@ func sendMessageBatch(c *call, in *struct {
 	if total > maxBatchBytes {
 		return nil, refuse("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. You have sent %d bytes.", maxBatchBytes, total)
 	}
+	if err := q.checkFIFOBatch(in.Entries); err != nil {
+		return nil, err
+	}
 	return c.each(len(in.Entries), id, func(i int) (any, error) {
 		return c.accept(q, in.Entries[i].ID, &in.Entries[i].sendEntry, attributes[i])
 	})
@@ -106,7 +110,7 @@ func sendMessageBatch(c *call, in *struct {
 func (c *call) accept(q *sqsQueue, id string, in *sendEntry, attributes map[string]sqsAttribute) (any, error) {
 	m := sqsMessage{
 		body: in.MessageBody, attributes: attributes, groupID: in.MessageGroupID,
-		traceHeader: c.header.Get("X-Amzn-Trace-Id"),
+		dedupID: in.MessageDeduplicationID, traceHeader: c.header.Get("X-Amzn-Trace-Id"),
 	}
 	system := fromWire(in.MessageSystemAttributes)
 	for name, a := range system {
@@ -115,11 +119,10 @@ func (c *call) accept(q *sqsQueue, id string, in *sendEntry, attributes map[stri
 		}
 		m.traceHeader = a.String
 	}
-	if in.MessageDeduplicationID != "" {
-		return nil, badValue("Value %s for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter that is not valid for this queue type.", in.MessageDeduplicationID)
-	}
 	delay := q.delay
-	if in.DelaySeconds != nil {
+	if in.DelaySeconds != nil && q.fifo && *in.DelaySeconds != 0 {
+		return nil, wrongType(*in.DelaySeconds, "DelaySeconds")
+	} else if in.DelaySeconds != nil && !q.fifo {
 		if *in.DelaySeconds < 0 || *in.DelaySeconds > 900 {
 			return nil, badValue("Value %d for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.", *in.DelaySeconds)
 		}
@@ -133,26 +136,43 @@ func (c *call) accept(q *sqsQueue, id string, in *sendEntry, attributes map[stri
 		ID: id, MessageID: stored.id, MD5OfMessageBody: c.corrupt(stored.bodyMD5),
 		MD5OfMessageAttributes:       c.corrupt(stored.attributesMD5),
 		MD5OfMessageSystemAttributes: c.corrupt(md5OfAttributes(system)),
+		SequenceNumber:               stored.sequenceNumber(),
 	}, nil
 }
 
-// enqueue puts a message that was checked into a queue. s.mu is held.
+// enqueue puts a message that was checked into a queue. A FIFO queue that had it lately does not take
+// it again; what comes back then has the id and the sequence number of the first. s.mu is held.
 func (s *Server) enqueue(q *sqsQueue, m sqsMessage, sender string, delay time.Duration) *message {
 	now := time.Now()
 	stored := &message{
-		sqsMessage: m, id: newID(), sender: sender, serial: s.next(), sent: now,
+		sqsMessage: m, sender: sender, sent: now,
 		bodyMD5: md5Of(m.body), attributesMD5: md5OfAttributes(m.attributes),
+	}
+	if q.fifo {
+		if first, again := q.sent.get(q.dedupKey(&m), now); again {
+			stored.id, stored.sequence = first.id, first.sequence
+			return stored
+		}
+		stored.sequence = s.next()
+	}
+	stored.id, stored.serial = newID(), s.next()
+	if q.fifo {
+		q.sent.put(q.dedupKey(&m), accepted{stored.id, stored.sequence}, now)
 	}
 	q.add(stored, now.Add(delay), now)
 	s.settle(q)
 	return stored
 }
 
-// deliver puts a message of SNS into a queue, or says why SQS refuses it. s.mu is held.
+// deliver puts a message of SNS into a queue, or says why SQS refuses it. A standard queue ignores
+// the deduplication id. s.mu is held.
 func (s *Server) deliver(queueARN string, m sqsMessage) error {
 	q := s.queueByARN(queueARN)
 	if q == nil {
 		return noSuchQueue()
+	}
+	if !q.fifo {
+		m.dedupID = ""
 	}
 	if err := q.checkMessage(&m); err != nil {
 		return err

@@ -76,13 +76,19 @@ func (c *call) settleBatch(in *batchInput, settle settlement) (any, error) {
 
 // deleteByHandle deletes a message. An expired receipt deletes as well as a good one; one that
 // somebody else's receive has overtaken is accepted and does nothing, which is what AWS warns of;
-// deleting what is gone is no error.
+// deleting what is gone is no error. A FIFO queue takes no expired receipts.
 func deleteByHandle(q *sqsQueue, in *receiptInput) error {
 	m, last, err := q.byHandle(in.ReceiptHandle)
 	if err != nil {
 		return err
 	}
-	if m != nil && last {
+	if m == nil {
+		return nil
+	}
+	if q.fifo && (!last || m.place != inFlight) {
+		return expired(in.ReceiptHandle)
+	}
+	if last {
 		q.remove(m)
 	}
 	return nil
@@ -90,7 +96,7 @@ func deleteByHandle(q *sqsQueue, in *receiptInput) error {
 
 // changeByHandle hides a message from now on, or shows it. Any receipt of it will do, also an
 // expired one or one that was overtaken: so an old worker can break the lease of a new one, here
-// as on AWS.
+// as on AWS. On a FIFO queue that cannot happen.
 func changeByHandle(q *sqsQueue, in *receiptInput) error {
 	if in.VisibilityTimeout == nil {
 		return missing("VisibilityTimeout")
@@ -99,12 +105,14 @@ func changeByHandle(q *sqsQueue, in *receiptInput) error {
 	if seconds < 0 || seconds > maxHidden {
 		return outside(seconds, "VisibilityTimeout", 0, maxHidden)
 	}
-	m, _, err := q.byHandle(in.ReceiptHandle)
-	if err != nil {
+	m, last, err := q.byHandle(in.ReceiptHandle)
+	switch {
+	case err != nil:
 		return err
-	}
-	if m == nil {
+	case m == nil:
 		return badValue("Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.", in.ReceiptHandle)
+	case q.fifo && (!last || m.place != inFlight):
+		return expired(in.ReceiptHandle) // inferred from what a delete is answered
 	}
 	now := time.Now()
 	due := now.Add(time.Duration(seconds) * time.Second)
@@ -116,5 +124,10 @@ func changeByHandle(q *sqsQueue, in *receiptInput) error {
 	case m.place == inFlight:
 		q.move(m, visible, now)
 	}
+	m.changes++
 	return nil
+}
+
+func expired(handle string) *apiError {
+	return badValue("Value %s for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.", handle)
 }

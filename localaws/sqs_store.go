@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// Where a message of a queue is. A message that was deleted, expired or moved to the dead-letter
-// queue is in none.
+// place is where a message of a queue is.
 type place uint8
 
 const (
-	visible  place = iota // may be received
+	nowhere  place = iota // not in the queue: deleted, expired, or moved to another one
+	visible               // may be received
 	delayed               // was sent with a delay that still runs
 	inFlight              // was received and is hidden
+	held                  // was received by the request under way, and will be visible at its end
 )
 
 // message is a message in a queue.
@@ -22,11 +23,13 @@ type message struct {
 
 	id, sender    string
 	serial        uint64 // names the message in receipt handles
+	sequence      uint64 // orders the messages of a FIFO queue
 	sent          time.Time
 	bodyMD5       string
 	attributesMD5 string
 	// receives counts over all queues that the message has been in; receipts only in this one.
 	receives, receipts      int
+	changes                 int // of its visibility by a client
 	firstReceived, received time.Time
 	source                  string // DeadLetterQueueSourceArn
 
@@ -34,22 +37,25 @@ type message struct {
 	due   time.Time // when a delayed or hidden message becomes visible
 
 	// The positions in the collections of a store.
-	ready        *list.Element
+	lane         *lane
+	spot         *list.Element
+	turn         uint64
 	dueAt, ageAt int
 }
 
 // store holds the messages of a queue. No operation looks at all of them, however many there are.
 type store struct {
 	bySerial map[uint64]*message
-	ready    list.List // of visible *message, next one first
-	hidden   pile      // delayed and in flight, by due
-	aging    pile      // all, by sent
-	inFlight int
+	line     line
+	hidden   pile // delayed and in flight, by due
+	aging    pile // all, by sent
+	number   [held + 1]int
 }
 
-func newStore() *store {
-	return &store{
+func newStore(fifo bool) *store {
+	s := &store{
 		bySerial: map[uint64]*message{},
+		line:     &fairLine{lanes: lanes{}},
 		hidden: pile{
 			less: func(a, b *message) bool { return a.due.Before(b.due) },
 			at:   func(m *message) *int { return &m.dueAt },
@@ -59,60 +65,43 @@ func newStore() *store {
 			at:   func(m *message) *int { return &m.ageAt },
 		},
 	}
+	if fifo {
+		s.line = &fifoLine{lanes: lanes{}}
+	}
+	return s
 }
-
-// visible, delayed: how many there are; the third count is the field inFlight.
-func (s *store) visible() int { return s.ready.Len() }
-func (s *store) delayed() int { return len(s.hidden.items) - s.inFlight }
 
 // add takes a message in, visible or, with a due time after now, delayed.
 func (s *store) add(m *message, due, now time.Time) {
 	s.bySerial[m.serial] = m
 	heap.Push(&s.aging, m)
 	if due.After(now) {
-		s.put(m, delayed, due)
+		s.move(m, delayed, due)
 		return
 	}
-	s.put(m, visible, now)
+	s.move(m, visible, now)
 }
 
 // remove takes a message out.
 func (s *store) remove(m *message) {
-	s.lift(m)
+	s.move(m, nowhere, time.Time{})
 	heap.Remove(&s.aging, m.ageAt)
 	delete(s.bySerial, m.serial)
 }
 
 // move brings a message to another place.
 func (s *store) move(m *message, to place, due time.Time) {
-	s.lift(m)
-	s.put(m, to, due)
-}
-
-func (s *store) put(m *message, at place, due time.Time) {
-	m.place, m.due = at, due
-	switch at {
-	case visible:
-		m.ready = s.ready.PushBack(m)
-	case inFlight:
-		s.inFlight++
-		heap.Push(&s.hidden, m)
-	case delayed:
-		heap.Push(&s.hidden, m)
-	}
-}
-
-func (s *store) lift(m *message) {
-	switch m.place {
-	case visible:
-		s.ready.Remove(m.ready)
-		m.ready = nil
-	case inFlight:
-		s.inFlight--
-		heap.Remove(&s.hidden, m.dueAt)
-	case delayed:
+	from := m.place
+	if from == delayed || from == inFlight {
 		heap.Remove(&s.hidden, m.dueAt)
 	}
+	m.place, m.due = to, due
+	if to == delayed || to == inFlight {
+		heap.Push(&s.hidden, m)
+	}
+	s.number[from]--
+	s.number[to]++
+	s.line.moved(m, from)
 }
 
 // tick brings the store up to now: what is due becomes visible, what is older than the retention

@@ -29,7 +29,8 @@ func outside(value int, parameter string, least, most int) *apiError {
 	return badValue("Value %d for parameter %s is invalid. Reason: Must be >= %d and <= %d, if provided.", value, parameter, least, most)
 }
 
-// checkMessage says why a queue does not take a message, or nil.
+// checkMessage says why a queue does not take a message, or nil. It fills in what the queue makes
+// of the content.
 func (q *sqsQueue) checkMessage(m *sqsMessage) error {
 	if m.body == "" {
 		return missing("MessageBody")
@@ -48,10 +49,7 @@ func (q *sqsQueue) checkMessage(m *sqsMessage) error {
 	if m.size() > q.maxSize {
 		return badValue("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", q.maxSize)
 	}
-	if m.groupID != "" && !groupID.MatchString(m.groupID) {
-		return badValue("Value %s for parameter MessageGroupId is invalid. Reason: MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.", m.groupID)
-	}
-	return nil
+	return q.checkOrder(m)
 }
 
 // size is what counts toward the limits: the body, and names, types and values of the attributes.

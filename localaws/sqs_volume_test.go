@@ -107,3 +107,37 @@ func BenchmarkMessage(b *testing.B) {
 		})
 	}
 }
+
+// cycle receives ten messages and deletes them.
+func cycle(t testing.TB, k *sqsKit, prefix string) {
+	t.Helper()
+	var got struct {
+		Messages []struct{ ReceiptHandle string }
+	}
+	do(t, k, "ReceiveMessage", prefix+`,"MaxNumberOfMessages":10}`, &got)
+	entries := make([]string, len(got.Messages))
+	for i, m := range got.Messages {
+		entries[i] = `{"Id":"` + strconv.Itoa(i) + `","ReceiptHandle":"` + m.ReceiptHandle + `"}`
+	}
+	do(t, k, "DeleteMessageBatch", prefix+`,"Entries":[`+strings.Join(entries, ",")+`]}`, nil)
+}
+
+// BenchmarkFIFO is ten messages received and deleted from a FIFO queue with so many messages, half as
+// many groups as messages: their number must not matter.
+func BenchmarkFIFO(b *testing.B) {
+	for _, backlog := range []int{1_000, 1_000_000} {
+		b.Run(strconv.Itoa(backlog), func(b *testing.B) {
+			k := newSQSKit()
+			prefix, left := "", 0
+			for n := 0; b.Loop(); n++ {
+				if left == 0 { // the small queue runs dry
+					b.StopTimer()
+					prefix, left = fillGroups(b, k, *k.fifo(b, "work-"+strconv.Itoa(n)), backlog, backlog/2), backlog
+					b.StartTimer()
+				}
+				cycle(b, k, prefix)
+				left -= 10
+			}
+		})
+	}
+}
