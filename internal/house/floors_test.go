@@ -50,11 +50,12 @@ var floors = []room{
 	{pattern: "internal/jobsgen", floor: 1},
 	{pattern: "internal/tracecarrier", floor: 1},
 	// The local AWS must stay usable by people who want nothing else of this module.
-	{pattern: "localaws", floor: 1, only: []string{"internal/iampolicy", "internal/snsfilter"}},
+	{pattern: "localaws", floor: 1, only: []string{"internal/iampolicy", "internal/snsdelivery", "internal/snsfilter"}},
 
 	{pattern: "queue", floor: 0},
 	{pattern: "retry", floor: 0},
 	{pattern: "internal/iampolicy", floor: 0},
+	{pattern: "internal/snsdelivery", floor: 0},
 	{pattern: "internal/snsfilter", floor: 0},
 }
 

@@ -37,7 +37,7 @@ func TestTheWalkerSeesEachFault(t *testing.T) {
 		{"service package in a roof", "cmd/worker/a.go", "// Command worker works.\npackage main\n" + `import _ "github.com/aws/aws-sdk-go-v2/service/sns"`, "service packages of the SDK belong"},
 		{"SDK core", "poller/a.go", poller + `import _ "github.com/aws/aws-sdk-go-v2/aws"`, "the SDK is for internal/awsapi"},
 		{"dependency on the ground floor", "queue/a.go", queue + `import _ "golang.org/x/sync/errgroup"`, "the standard library only"},
-		{"localaws is by itself", "localaws/a.go", "// Package localaws is documented.\npackage localaws\n" + `import _ "github.com/stationmaster/worker/queue"`, "may import only internal/iampolicy, internal/snsfilter"},
+		{"localaws is by itself", "localaws/a.go", "// Package localaws is documented.\npackage localaws\n" + `import _ "github.com/stationmaster/worker/queue"`, "may import only internal/iampolicy, internal/snsdelivery, internal/snsfilter"},
 		{"a job behind the counter", "jobs/email/a.go", "// Package email mails.\npackage email\n" + `import _ "github.com/stationmaster/worker/internal/config"`, "uses public packages only"},
 		{"no package comment", "queue/a.go", "package queue", "queue: has no package comment"},
 		{"sleep", "queue/a_test.go", "package queue_test\nimport \"time\"\nfunc f() { time.Sleep(1) }", "queue/a_test.go:3:12: time.Sleep in a test"},
