@@ -17,6 +17,9 @@ func (c *call) authorize(r *http.Request) error {
 	if signed := r.Header.Get("Authorization"); signed != "" {
 		_, credential, _ = strings.Cut(signed, "Credential=")
 		credential, _, _ = strings.Cut(credential, ",")
+	} else if credential == "" && c.def != nil && c.def.open {
+		c.anonymous = true
+		return nil
 	} else if credential == "" {
 		return &apiError{Status: http.StatusForbidden, Code: "MissingAuthenticationToken", Message: "Request is missing Authentication Token"}
 	}

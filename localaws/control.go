@@ -35,11 +35,14 @@ type Fault struct {
 	CorruptMD5 bool
 }
 
-// Drop is a message that AWS would lose without telling anybody.
+// Drop is a message that AWS would lose without telling anybody, or one for a subscription that this
+// server delivers to nobody: mail, text messages, functions.
 type Drop struct {
-	Reason                              string
-	TopicARN, SubscriptionARN, QueueARN string
-	MessageID                           string
+	Reason                    string
+	TopicARN, SubscriptionARN string
+	// QueueARN is the queue that it was for, Endpoint whatever else.
+	QueueARN, Endpoint string
+	MessageID          string
 }
 
 type control struct {
@@ -63,7 +66,8 @@ func (s *Server) Control(action string, f func(*Request) *Fault) (stop func()) {
 }
 
 // Dropped calls f for every message that is lost in silence, before the request that lost it is
-// answered. f must not wait for the server.
+// answered; what was for an HTTP endpoint is lost later, when its last attempt has failed. f must not
+// wait for the server.
 func (s *Server) Dropped(f func(Drop)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

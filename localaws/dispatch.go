@@ -20,6 +20,7 @@ type call struct {
 	action    string
 	region    string
 	account   string  // of the caller
+	anonymous bool    // the request has no credentials, which an open action does not need
 	def       *action // nil: AWS knows no such action
 	host      string  // as the client addressed the server: queue URLs carry it
 	body      []byte
@@ -55,6 +56,9 @@ func (s *Server) answer(r *http.Request) (*answer, error) {
 	var err error
 	if c.body, err = io.ReadAll(io.LimitReader(r.Body, maxRequest+1)); err != nil {
 		return nil, fmt.Errorf("read the request: %w", err)
+	}
+	if a := certificate(r); a != nil {
+		return a, nil
 	}
 	encode := c.open(r)
 	c.def = registry[c.service][c.action]
@@ -92,6 +96,10 @@ func (c *call) open(r *http.Request) (encode func(any, error) *answer) {
 		c.service = "sts"
 	case sqsVersion:
 		c.service = "sqs"
+	case "": // the URLs in what SNS sends name no version
+		if a := registry["sns"][c.action]; a != nil && a.open {
+			c.service = "sns"
+		}
 	}
 	return c.encodeXML
 }

@@ -13,10 +13,14 @@ type Options struct {
 	Region string
 	// Account owns everything: "000000000000".
 	Account string
+	// Deliver carries what SNS posts to HTTP endpoints. Nil is a transport that reaches loopback
+	// addresses only: a delivery to anywhere else has failed for good, and Dropped tells of it.
+	Deliver http.RoundTripper
 }
 
-// Server is SQS, SNS and STS in one. It needs no closing: it has no goroutines of its own, only
-// timers while somebody waits for a message.
+// Server is SQS, SNS and STS in one. It has no goroutines of its own, only timers while somebody waits
+// for a message, and the posts of SNS to HTTP endpoints: only a server that has such subscriptions
+// needs Close.
 type Server struct {
 	region, account string
 
@@ -26,6 +30,7 @@ type Server struct {
 	queues   map[string]*sqsQueue // by ARN
 	deleted  map[string]time.Time // when a queue of this ARN was deleted, for QueueDeletedRecently
 	sns      snsState
+	posts    *posts
 	controls []*control // copied on write: read without mu once taken
 	drops    []func(Drop)
 	serial   uint64 // the last number given to a queue or a message
@@ -41,7 +46,7 @@ func New(o Options) *Server {
 	}
 	return &Server{
 		region: o.Region, account: o.Account,
-		queues: map[string]*sqsQueue{}, deleted: map[string]time.Time{}, sns: newSNSState(),
+		queues: map[string]*sqsQueue{}, deleted: map[string]time.Time{}, sns: newSNSState(), posts: newPosts(o.Deliver),
 	}
 }
 

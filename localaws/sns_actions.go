@@ -10,7 +10,7 @@ const (
 var snsActions = []action{
 	{name: "AddPermission", does: "lets another account use a topic"},
 	{name: "CheckIfPhoneNumberIsOptedOut", does: forSMS + "whether a number gets any"},
-	{name: "ConfirmSubscription", does: "confirms a subscription by its token", open: true},
+	{name: "ConfirmSubscription", does: "confirms a subscription by its token", run: (*call).confirmSubscription, open: true},
 	{name: "CreatePlatformApplication", does: forMobile + "an application"},
 	{name: "CreatePlatformEndpoint", does: forMobile + "a device"},
 	{name: "CreateSMSSandboxPhoneNumber", does: forSMS + "a number to try with"},
@@ -45,7 +45,7 @@ var snsActions = []action{
 	{name: "SetSMSAttributes", does: forSMS + "changes the settings"},
 	{name: "SetSubscriptionAttributes", does: "changes an attribute of a subscription", run: (*call).setSubscriptionAttributes},
 	{name: "SetTopicAttributes", does: "changes an attribute of a topic", run: (*call).setTopicAttributes, lacks: "feedback attributes write no logs"},
-	{name: "Subscribe", does: "subscribes a queue to a topic", run: (*call).subscribe, lacks: "protocols other than sqs"},
+	{name: "Subscribe", does: "subscribes an endpoint to a topic", run: (*call).subscribe, lacks: "protocols other than sqs, http and https deliver nowhere; ReplayPolicy"},
 	{name: "TagResource", does: "tags a topic", run: (*call).tagTopic},
 	{name: "Unsubscribe", does: "ends a subscription", run: (*call).unsubscribe, open: true},
 	{name: "UntagResource", does: "removes tags of a topic", run: (*call).untagTopic},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stationmaster/worker/internal/snsdelivery"
 	"github.com/stationmaster/worker/internal/snsfilter"
 )
 
@@ -21,8 +22,11 @@ func (o *subscriptionOptions) set(name string, value *string, prefix string) *ap
 	switch name {
 	case "RawMessageDelivery":
 		raw, err := strconv.ParseBool(strings.ToLower(text))
-		if err != nil || len(text) < len("true") { // ParseBool takes "1" and "t" too
+		switch {
+		case err != nil || len(text) < len("true"): // ParseBool takes "1" and "t" too
 			return invalidParameter(prefix+"RawMessageDelivery: Invalid value [%s]. Must be true or false.", text)
+		case raw && !slices.Contains(rawProtocols, o.protocol):
+			return invalidParameter(prefix+"Delivery protocol [%s] does not support raw message delivery.", o.protocol)
 		}
 		o.raw = raw
 	case "FilterPolicy":
@@ -41,6 +45,14 @@ func (o *subscriptionOptions) set(name string, value *string, prefix string) *ap
 		o.scope = scope
 	case "RedrivePolicy":
 		return o.setRedrive(value, prefix)
+	case "DeliveryPolicy":
+		return o.setDelivery(text, prefix)
+	case "SubscriptionRoleArn":
+		if o.protocol != "firehose" {
+			return invalidParameter(prefix+"SubscriptionRoleArn: only a firehose subscription has one, not one with protocol %s", o.protocol)
+		}
+		o.role = text
+		return checkARN(text, "iam", prefix+"SubscriptionRoleArn")
 	default:
 		return checkSubscriptionAttribute(name, prefix)
 	}
@@ -79,19 +91,42 @@ func (o *subscriptionOptions) setRedrive(value *string, prefix string) *apiError
 		}
 	}
 	arn, _ := keys["deadLetterTargetArn"].(string)
-	if _, _, ok := queueOf(arn); !ok {
+	switch _, name, ok := queueOf(arn); {
+	case !ok:
 		return invalidParameter(prefix + "RedrivePolicy: deadLetterTargetArn is an invalid arn")
+	case o.fifoTarget && !isFIFO(name):
+		return invalidParameter(prefix + "RedrivePolicy: must use a FIFO queue as DLQ for a FIFO Subscription to a FIFO Topic.")
 	}
 	o.redrive, o.deadLetter = *value, arn
 	return nil
 }
 
+// setDelivery replaces the whole policy; an empty text takes it away.
+func (o *subscriptionOptions) setDelivery(text, prefix string) *apiError {
+	if !isHTTP(o.protocol) {
+		return invalidParameter(prefix+"DeliveryPolicy: only http and https subscriptions have one, not one with protocol %s", o.protocol)
+	}
+	if text == "" {
+		o.delivery = nil
+		return nil
+	}
+	policy, err := snsdelivery.ParseSubscription(text)
+	switch {
+	case err != nil:
+		return invalidParameter(prefix+"DeliveryPolicy: %s", err)
+	case policy.RawOnly() && !o.raw:
+		return invalidParameter(prefix + "DeliveryPolicy: requestPolicy.headerContentType must be application/json or text/plain without raw message delivery")
+	}
+	o.delivery = policy
+	return nil
+}
+
 func checkSubscriptionAttribute(name, prefix string) *apiError {
 	switch name {
-	case "FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy":
+	case "FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy", "DeliveryPolicy", "SubscriptionRoleArn":
 		return nil
-	case "DeliveryPolicy", "SubscriptionRoleArn", "ReplayPolicy":
-		return unsupported("the subscription attribute " + name + ", which does not concern queues of standard topics,")
+	case "ReplayPolicy":
+		return unsupported("the subscription attribute ReplayPolicy, as topics keep no archive here,")
 	}
 	return invalidParameter(prefix + "AttributeName")
 }
@@ -151,12 +186,12 @@ func (c *call) getSubscriptionAttributes() (any, error) {
 	all := map[string]string{
 		"SubscriptionArn":              sub.arn,
 		"TopicArn":                     sub.topic,
-		"Protocol":                     "sqs",
+		"Protocol":                     sub.options.protocol,
 		"Endpoint":                     sub.endpoint,
 		"Owner":                        sub.account,
 		"SubscriptionPrincipal":        "arn:" + partition(sub.region) + ":iam::" + sub.account + ":root",
-		"ConfirmationWasAuthenticated": "true",
-		"PendingConfirmation":          "false",
+		"ConfirmationWasAuthenticated": strconv.FormatBool(sub.authenticated),
+		"PendingConfirmation":          strconv.FormatBool(!sub.confirmed),
 		"RawMessageDelivery":           strconv.FormatBool(sub.options.raw),
 	}
 	if sub.options.filter != nil {
@@ -164,6 +199,19 @@ func (c *call) getSubscriptionAttributes() (any, error) {
 	}
 	if sub.options.redrive != "" {
 		all["RedrivePolicy"] = sub.options.redrive
+	}
+	if sub.options.role != "" {
+		all["SubscriptionRoleArn"] = sub.options.role
+	}
+	if isHTTP(sub.options.protocol) {
+		var policy *snsdelivery.Topic
+		if t := c.s.sns.topics[sub.topic]; t != nil {
+			policy = t.delivery
+		}
+		all["EffectiveDeliveryPolicy"] = snsdelivery.Resolve(policy, sub.options.delivery).String()
+	}
+	if sub.options.delivery != nil {
+		all["DeliveryPolicy"] = sub.options.delivery.String()
 	}
 	return attributesAnswer{newXMLMap(all)}, nil
 }

@@ -17,32 +17,67 @@ const maxRawAttributes = 10
 func (c *call) fanOut(t *topic, p *published) (lost []Drop) {
 	attributes := filterable(p)
 	for _, sub := range t.subscriptions {
-		if !sub.options.filter.Match(p.forSQS(), attributes) {
+		protocol := sub.options.protocol
+		if !sub.confirmed || !sub.options.filter.Match(p.text(protocol), attributes) {
 			continue
 		}
-		m, why := p.forSubscription(t, sub, c.host)
-		if why == "" {
-			why = c.send(t, sub.endpoint, m)
-		}
-		if why == "" {
-			continue
-		}
-		d := Drop{Reason: why, TopicARN: t.arn, SubscriptionARN: sub.arn, QueueARN: sub.endpoint, MessageID: p.id}
-		if sub.options.deadLetter != "" {
-			// The message goes on as it is: SNS adds nothing that would tell why.
-			if why = c.send(t, sub.options.deadLetter, m); why == "" {
-				continue
+		m := p.letter(t, sub)
+		switch {
+		case protocol == "sqs":
+			why := tooManyAttributes(m)
+			if why == "" {
+				why = c.s.send(t, sub.endpoint, m)
 			}
-			d.Reason += "; dead-letter queue " + sub.options.deadLetter + ": " + why
+			if why != "" {
+				lost = append(lost, c.s.bounce(t, sub, m, p.id, why)...)
+			}
+		case isHTTP(protocol):
+			c.post(t, sub, &parcel{kind: "Notification", id: p.id, text: m.body, seal: m.seal, raw: sub.options.raw, letter: &m})
+		default:
+			lost = append(lost, sub.drop(unspoken(protocol), p.id))
 		}
-		lost = append(lost, d)
 	}
 	return lost
 }
 
-// send delivers to a queue as SNS does, or says why it cannot. c.s.mu is held.
-func (c *call) send(t *topic, queueARN string, m sqsMessage) (why string) {
-	q := c.s.queueByARN(queueARN)
+// unspoken is why a message for a protocol is lost that this server does not speak.
+func unspoken(protocol string) string {
+	return "this server delivers to no subscription with protocol " + protocol
+}
+
+func tooManyAttributes(m sqsMessage) string {
+	if n := len(m.attributes); n > maxRawAttributes {
+		return fmt.Sprintf("raw message delivery with %d message attributes, at most %d", n, maxRawAttributes)
+	}
+	return ""
+}
+
+// bounce sends what could not be delivered to the subscription's dead-letter queue, as it is: SNS adds
+// nothing that would tell why. s.mu is held.
+func (s *Server) bounce(t *topic, sub *subscription, m sqsMessage, id, why string) []Drop {
+	if dlq := sub.options.deadLetter; dlq != "" {
+		further := s.send(t, dlq, m)
+		if further == "" {
+			return nil
+		}
+		why += "; dead-letter queue " + dlq + ": " + further
+	}
+	return []Drop{sub.drop(why, id)}
+}
+
+func (sub *subscription) drop(why, id string) Drop {
+	d := Drop{Reason: why, TopicARN: sub.topic, SubscriptionARN: sub.arn, MessageID: id}
+	if sub.options.protocol == "sqs" {
+		d.QueueARN = sub.endpoint
+	} else {
+		d.Endpoint = sub.endpoint
+	}
+	return d
+}
+
+// send delivers to a queue as SNS does, or says why it cannot. s.mu is held.
+func (s *Server) send(t *topic, queueARN string, m sqsMessage) (why string) {
+	q := s.queueByARN(queueARN)
 	if q == nil {
 		return "the queue does not exist"
 	}
@@ -69,28 +104,33 @@ func (c *call) send(t *topic, queueARN string, m sqsMessage) (why string) {
 		}
 		return why
 	}
-	if err := c.s.deliver(queueARN, m); err != nil {
+	if err := s.deliver(queueARN, m); err != nil {
 		return "the queue refuses: " + err.Error()
 	}
 	return ""
 }
 
-// forSubscription is the message as a subscription gets it: raw, or in SNS's envelope. A reason says
-// that SQS cannot take it; the message is then what a dead-letter queue would get.
-func (p *published) forSubscription(t *topic, sub *subscription, host string) (m sqsMessage, why string) {
-	m = sqsMessage{groupID: p.groupID, traceHeader: p.trace}
-	if !sub.options.raw {
-		m.body = p.envelope(t, sub, host)
-		return m, ""
+// letter is the message as a subscription gets it: raw, or in SNS's envelope. To an HTTP endpoint only
+// its body goes; a dead-letter queue gets all of it.
+func (p *published) letter(t *topic, sub *subscription) sqsMessage {
+	m := sqsMessage{traceHeader: p.trace}
+	switch {
+	case sub.options.protocol != "sqs": // a group id goes to queues only
+	case !t.fifo:
+		m.groupID = p.groupID
+	case sub.options.fifoTarget:
+		m.groupID = p.groupID
 	}
-	m.body = p.forSQS()
+	if !sub.options.raw {
+		e := p.envelope(t, sub.options.protocol)
+		m.body, m.seal = e.to(sub), e.seal
+		return m
+	}
+	m.body = p.text(sub.options.protocol)
 	if p.protocols == nil { // with MessageStructure=json attributes are not sent
 		m.attributes = p.attributes
 	}
-	if len(m.attributes) > maxRawAttributes {
-		return m, fmt.Sprintf("raw message delivery with %d message attributes, at most %d", len(m.attributes), maxRawAttributes)
-	}
-	return m, ""
+	return m
 }
 
 // filterable is what a filter policy sees of the attributes.

@@ -3,59 +3,132 @@ package localaws
 import (
 	"bytes"
 	"encoding/json"
-	"net/url"
 	"strings"
+	"time"
 )
 
-// noSignature stands where AWS signs. It is no signature and does not look like one: nobody verifies
-// what comes out of a queue, and signing would cost more than everything else here.
-const noSignature = "bG9jYWxhd3MgZG9lcyBub3Qgc2lnbg==" // "localaws does not sign"
+// row is one line of an envelope. A row without a value is left out.
+type row struct {
+	name  string
+	value string // JSON
+}
 
-// certificate is the path of AWS's certificates, with a name that none of them has.
-const certificate = "/SimpleNotificationService-00000000000000000000000000000000.pem"
-
-// envelope is what a queue gets without raw message delivery: AWS's fields in AWS's order, one a
-// line. Source: "Parsing Amazon SNS message formats", Developer Guide.
-func (p *published) envelope(t *topic, sub *subscription, host string) string {
-	version := t.attributes["SignatureVersion"]
-	if version == "" {
-		version = "1"
-	}
-	type value struct{ Type, Value string }
-	var attributes map[string]value
-	if p.protocols == nil && len(p.attributes) > 0 {
-		attributes = make(map[string]value, len(p.attributes))
-		for name, a := range p.attributes {
-			attributes[name] = value{a.Type, a.text()}
-		}
-	}
-	fields := []struct {
-		name  string
-		value any
-		shown bool
-	}{
-		{"Type", "Notification", true},
-		{"MessageId", p.id, true},
-		{"TopicArn", t.arn, true},
-		{"Subject", p.subject, p.subject != ""},
-		{"Message", p.forSQS(), true},
-		{"Timestamp", p.at.UTC().Format("2006-01-02T15:04:05.000Z"), true},
-		{"SignatureVersion", version, true},
-		{"Signature", noSignature, true},
-		{"SigningCertURL", "https://sns." + t.region + ".amazonaws.com" + certificate, true},
-		{"UnsubscribeURL", "http://" + host + "/?Action=Unsubscribe&SubscriptionArn=" + url.QueryEscape(sub.arn), true},
-		{"MessageAttributes", attributes, attributes != nil},
-	}
+// letter writes rows as SNS does: a JSON object, one line for each.
+func letter(rows ...row) string {
 	var b strings.Builder
 	between := "{\n  "
-	for _, f := range fields {
-		if f.shown {
-			b.WriteString(between + `"` + f.name + `" : ` + plainText(f.value))
+	for _, l := range rows {
+		if l.value != "" {
+			b.WriteString(between)
+			b.WriteString(`"` + l.name + `" : `)
+			b.WriteString(l.value)
 			between = ",\n  "
 		}
 	}
 	b.WriteString("\n}")
 	return b.String()
+}
+
+// envelope is a notification up to what differs from subscription to subscription: the URL that ends
+// it. Source: "Parsing Amazon SNS message formats", Developer Guide.
+type envelope struct {
+	before, after string
+	seal          *seal // nil: those of FIFO topics are not signed
+}
+
+// to is the whole text for a subscription.
+func (e *envelope) to(sub *subscription) string { return e.before + sub.arn + e.after }
+
+// envelope puts the message for a protocol into AWS's fields in AWS's order. It is made once for all
+// subscriptions with the same text.
+func (p *published) envelope(t *topic, protocol string) *envelope {
+	if p.protocols == nil {
+		protocol = ""
+	}
+	if e := p.envelopes[protocol]; e != nil {
+		return e
+	}
+	e := &envelope{}
+	rows := []row{
+		{"Type", `"Notification"`},
+		{"MessageId", plainText(p.id)},
+		{"SequenceNumber", shown(p.sequence)},
+		{"TopicArn", plainText(t.arn)},
+		{"Subject", shown(p.subject)},
+		{"Message", plainText(p.text(protocol))},
+		{"Timestamp", timestamp(p.at)},
+	}
+	if !t.fifo {
+		e.seal = &seal{version: t.signatureVersion()}
+		rows = append(rows, e.seal.rows(p.host)...)
+	}
+	const here = "\x00" // as JSON it cannot stand anywhere
+	rows = append(rows, row{"UnsubscribeURL", here}, row{"MessageAttributes", p.attributesText()})
+	url := plainText(address(p.host) + "/?Action=Unsubscribe&SubscriptionArn=")
+	before, after, _ := strings.Cut(letter(rows...), here)
+	e.before, e.after = before+strings.TrimSuffix(url, `"`), `"`+after
+	if p.envelopes == nil {
+		p.envelopes = map[string]*envelope{}
+	}
+	p.envelopes[protocol] = e
+	return e
+}
+
+func (p *published) attributesText() string {
+	if p.protocols != nil || len(p.attributes) == 0 { // with MessageStructure=json attributes are not sent
+		return ""
+	}
+	type value struct{ Type, Value string }
+	attributes := make(map[string]value, len(p.attributes))
+	for name, a := range p.attributes {
+		attributes[name] = value{a.Type, a.text()}
+	}
+	return plainText(attributes)
+}
+
+// rows are the signature's of an envelope, blank as yet.
+func (s *seal) rows(host string) []row {
+	return []row{
+		{"SignatureVersion", plainText(s.version)},
+		{"Signature", `"` + blank + `"`},
+		{"SigningCertURL", plainText(address(host) + certificatePath)},
+	}
+}
+
+// request is a confirmation: a message that asks for a visit of its SubscribeURL. Source: "HTTP/HTTPS
+// subscription confirmation JSON format", Developer Guide.
+func (t *topic) request(kind, id, token, text, host string, at time.Time) (string, *seal) {
+	s := &seal{version: t.signatureVersion()}
+	rows := append([]row{
+		{"Type", plainText(kind)},
+		{"MessageId", plainText(id)},
+		{"Token", plainText(token)},
+		{"TopicArn", plainText(t.arn)},
+		{"Message", plainText(text)},
+		{"SubscribeURL", plainText(address(host) + "/?Action=ConfirmSubscription&TopicArn=" + t.arn + "&Token=" + token)},
+		{"Timestamp", timestamp(at)},
+	}, s.rows(host)...)
+	return letter(rows...), s
+}
+
+func (t *topic) signatureVersion() string {
+	if v := t.attributes["SignatureVersion"]; v != "" {
+		return v
+	}
+	return "1"
+}
+
+// address is where this server is, as a client called it. AWS names sns.<region>.amazonaws.com.
+func address(host string) string { return "http://" + host }
+
+func timestamp(at time.Time) string { return plainText(at.UTC().Format("2006-01-02T15:04:05.000Z")) }
+
+// shown is a text that is left out when it is empty.
+func shown(text string) string {
+	if text == "" {
+		return ""
+	}
+	return plainText(text)
 }
 
 // plainText is JSON without the escapes for HTML, which AWS does not write either.

@@ -35,7 +35,17 @@ type snsKit struct {
 
 func newSNSKit(t *testing.T) *snsKit {
 	t.Helper()
-	k := &snsKit{Server: localaws.New(localaws.Options{})}
+	return newSNSKitWith(t, localaws.Options{})
+}
+
+func newSNSKitWith(t *testing.T, o localaws.Options) *snsKit {
+	t.Helper()
+	k := &snsKit{Server: localaws.New(o)}
+	t.Cleanup(func() {
+		if err := k.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	k.sns, k.sqs = k.clients("us-east-1")
 	k.Dropped(func(d localaws.Drop) {
 		k.mu.Lock()

@@ -17,15 +17,19 @@ type published struct {
 	protocols  map[string]string // of MessageStructure=json: a message per protocol, and "default"
 	attributes map[string]sqsAttribute
 	groupID    string
+	sequence   string // SequenceNumber, of a FIFO topic
 	trace      string // AWSTraceHeader
+	host       string // as the publisher called this server
+
+	envelopes map[string]*envelope // by protocol, or by "" when all are the same
 }
 
-// forSQS is the message that a queue gets.
-func (p *published) forSQS() string {
+// text is the message that a protocol gets.
+func (p *published) text(protocol string) string {
 	if p.protocols == nil {
 		return p.message
 	}
-	if text, has := p.protocols["sqs"]; has {
+	if text, has := p.protocols[protocol]; has {
 		return text
 	}
 	return p.protocols["default"]
@@ -92,7 +96,7 @@ func (c *call) read(prefix string, position int) (*published, *apiError) {
 	f := queryForm(c.form)
 	p := &published{
 		id: newID(), at: time.Now(), subject: f.get(prefix + "Subject"), message: f.get(prefix + "Message"),
-		groupID: f.get(prefix + "MessageGroupId"), trace: c.header.Get("X-Amzn-Trace-Id"),
+		groupID: f.get(prefix + "MessageGroupId"), trace: c.header.Get("X-Amzn-Trace-Id"), host: c.host,
 	}
 	if f.has(prefix + "Subject") {
 		if e := checkSubject(p.subject); e != nil {

@@ -1,9 +1,23 @@
 package localaws
 
 import (
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/snsdelivery"
 	"github.com/stationmaster/worker/internal/snsfilter"
+)
+
+// Times that SNS keeps things for.
+const (
+	// tokensLast is how long a subscription can be confirmed. Source: Subscribe, SNS API reference.
+	tokensLast = 48 * time.Hour
+	// pendingLast is when a subscription that nobody confirmed is gone from the lists. Source: "Amazon
+	// SNS HTTP/HTTPS subscriptions", Developer Guide of 2022.
+	pendingLast = 72 * time.Hour
+	// orphansLast is how long SNS keeps the subscriptions of a topic that is gone.
+	orphansLast = 72 * time.Hour
 )
 
 // snsState is the topics and subscriptions of all regions, by ARN; a call sees those of its own.
@@ -11,11 +25,12 @@ import (
 type snsState struct {
 	topics        map[string]*topic
 	subscriptions map[string]*subscription
-	serial        int // what lists are sorted by: the order of creation
+	tokens        map[string]*token // of confirmations
+	serial        int               // what lists are sorted by: the order of creation
 }
 
 func newSNSState() snsState {
-	return snsState{topics: map[string]*topic{}, subscriptions: map[string]*subscription{}}
+	return snsState{topics: map[string]*topic{}, subscriptions: map[string]*subscription{}, tokens: map[string]*token{}}
 }
 
 func (s *snsState) next() int {
@@ -26,29 +41,105 @@ func (s *snsState) next() int {
 type topic struct {
 	serial        int
 	arn, region   string
-	account       string            // that owns it
-	attributes    map[string]string // as set; what is not set has its default on reading
+	account       string // that owns it
+	fifo          bool
+	attributes    map[string]string  // as set; what is not set has its default on reading
+	delivery      *snsdelivery.Topic // its DeliveryPolicy; nil: none
 	tags          map[string]string
 	subscriptions []*subscription
 	deleted       int // subscriptions that were
 }
 
 type subscription struct {
-	serial                       int
-	arn, topic, region, endpoint string
-	account                      string // of the subscriber
-	options                      subscriptionOptions
+	serial             int
+	arn, topic, region string
+	account            string // of the subscriber
+	endpoint           string
+	options            subscriptionOptions // with its protocol
+	created            time.Time
+	// confirmed: it gets messages. authenticated: who confirmed it signed the request. guarded: only
+	// a signed request can end it.
+	confirmed, authenticated, guarded bool
 	// orphaned is when the topic was deleted. A subscription outlives its topic in the lists for
 	// three days, as on AWS, and delivers nothing.
 	orphaned time.Time
+	// free is when its endpoint may be sent the next request, by its throttle policy.
+	free time.Time
+}
+
+// token lets whoever has it confirm a subscription.
+type token struct {
+	sub     *subscription
+	expires time.Time
+}
+
+// kind is what the attributes of a subscription depend on.
+type kind struct {
+	protocol              string
+	fifoTopic, fifoTarget bool // a FIFO topic; a FIFO queue
 }
 
 // subscriptionOptions are the attributes that a subscriber chooses.
 type subscriptionOptions struct {
+	kind
 	raw        bool
 	filter     *snsfilter.Policy // nil: everything passes
 	filterText string            // as it was given
 	scope      snsfilter.Scope
-	redrive    string // RedrivePolicy as it was given
-	deadLetter string // its deadLetterTargetArn
+	redrive    string                    // RedrivePolicy as it was given
+	deadLetter string                    // its deadLetterTargetArn
+	delivery   *snsdelivery.Subscription // nil: none
+	role       string                    // SubscriptionRoleArn, of firehose
 }
+
+// sweep forgets what time has ended. Server.mu is held.
+func (s *snsState) sweep(now time.Time) {
+	for text, t := range s.tokens {
+		if !now.Before(t.expires) {
+			delete(s.tokens, text)
+		}
+	}
+	for arn, sub := range s.subscriptions {
+		switch {
+		case !sub.orphaned.IsZero() && now.Sub(sub.orphaned) >= orphansLast:
+			delete(s.subscriptions, arn)
+		case !sub.confirmed && now.Sub(sub.created) >= pendingLast:
+			s.remove(sub)
+		}
+	}
+}
+
+// remove takes a subscription out of its topic and out of the lists.
+func (s *snsState) remove(sub *subscription) {
+	delete(s.subscriptions, sub.arn)
+	if t := s.topics[sub.topic]; t != nil && sub.orphaned.IsZero() {
+		t.subscriptions = slices.DeleteFunc(t.subscriptions, func(other *subscription) bool { return other == sub })
+		if sub.confirmed {
+			t.deleted++
+		}
+	}
+}
+
+// restore undoes remove, when the topic is still there.
+func (s *snsState) restore(sub *subscription) bool {
+	t := s.topics[sub.topic]
+	if t == nil || !sub.orphaned.IsZero() {
+		return false
+	}
+	s.subscriptions[sub.arn] = sub
+	t.subscriptions = append(t.subscriptions, sub)
+	t.deleted--
+	return true
+}
+
+// count tells how many subscriptions of a topic are confirmed.
+func (t *topic) count() (confirmed, pending int) {
+	for _, sub := range t.subscriptions {
+		if sub.confirmed {
+			confirmed++
+		}
+	}
+	return confirmed, len(t.subscriptions) - confirmed
+}
+
+func isFIFO(name string) bool { return strings.HasSuffix(name, ".fifo") }

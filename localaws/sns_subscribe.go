@@ -9,87 +9,81 @@ import (
 	"github.com/stationmaster/worker/internal/snsfilter"
 )
 
-// protocols of SNS that this server does not deliver to. Any other word is none of SNS's either.
-var otherProtocols = []string{"http", "https", "email", "email-json", "sms", "application", "lambda", "firehose"}
-
-// subscribe does not look whether the queue is there, nor whether its policy lets SNS in: AWS does
-// not either, and a message finds out.
+// subscribe does not look whether a queue is there, nor whether its policy lets SNS in: AWS does not
+// either, and a message finds out. Subscribed again, what still waits for its confirmation is asked
+// again.
 func (c *call) subscribe() (any, error) {
 	f := queryForm(c.form)
-	endpoint := f.get("Endpoint")
-	if e := c.checkEndpoint(f.get("Protocol"), endpoint); e != nil {
-		return nil, e
-	}
-	given := f.entries("Attributes")
-	options, e := newSubscriptionOptions(given)
+	sub, drops, e := c.subscribed(f)
 	if e != nil {
 		return nil, e
 	}
-
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	t, e := c.topic(f.get("TopicArn"))
-	if e != nil {
-		return nil, e
-	}
-	var answer struct {
+	c.tell(drops)
+	answer := struct {
 		ARN string `xml:"SubscriptionArn"`
+	}{sub.arn}
+	if !sub.confirmed && !strings.EqualFold(f.get("ReturnSubscriptionArn"), "true") {
+		answer.ARN = "pending confirmation"
 	}
-	at := slices.IndexFunc(t.subscriptions, func(s *subscription) bool { return s.endpoint == endpoint })
-	if at < 0 {
-		sub := &subscription{
-			serial: c.s.sns.next(), arn: t.arn + ":" + newID(), topic: t.arn, region: t.region, account: c.account,
-			endpoint: endpoint, options: options,
-		}
-		t.subscriptions = append(t.subscriptions, sub)
-		c.s.sns.subscriptions[sub.arn] = sub
-		answer.ARN = sub.arn
-		return answer, nil
-	}
-	sub := t.subscriptions[at]
-	if !sub.options.agree(options, given) {
-		return nil, invalidParameter("Attributes Reason: Subscription already exists with different attributes")
-	}
-	answer.ARN = sub.arn
 	return answer, nil
 }
 
-// checkEndpoint takes a queue of this account, by its ARN.
-func (c *call) checkEndpoint(protocol, endpoint string) *apiError {
-	switch {
-	case slices.Contains(otherProtocols, protocol):
-		return unsupported("a subscription with protocol " + protocol + " (sqs is)")
-	case protocol != "sqs":
-		return invalidParameter("Amazon SNS does not support this protocol string: %s", protocol)
+// subscribed finds or makes the subscription that a form asks for.
+func (c *call) subscribed(f queryForm) (*subscription, []Drop, *apiError) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	protocol, endpoint := f.get("Protocol"), f.get("Endpoint")
+	t, e := c.topic(f.get("TopicArn"))
+	if e == nil {
+		e = checkEndpoint(protocol, endpoint, t)
 	}
-	account, name, ok := queueOf(endpoint)
-	switch {
-	case !ok:
-		return invalidParameter("SQS endpoint ARN")
-	case account != c.account:
-		return unsupported("a subscription of another account's queue (" + endpoint + "), which has to be confirmed,")
-	case strings.HasSuffix(name, ".fifo"):
-		return invalidParameter("Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics")
+	if e != nil {
+		return nil, nil, e
 	}
-	return nil
+	given := f.entries("Attributes")
+	options, e := newSubscriptionOptions(kind{protocol, t.fifo, protocol == "sqs" && isFIFO(endpoint)}, given)
+	if e != nil {
+		return nil, nil, e
+	}
+	c.s.sns.sweep(time.Now())
+	at := slices.IndexFunc(t.subscriptions, func(s *subscription) bool { return s.options.protocol == protocol && s.endpoint == endpoint })
+	if at >= 0 && !t.subscriptions[at].options.agree(options, given) {
+		return nil, nil, invalidParameter("Attributes Reason: Subscription already exists with different attributes")
+	}
+	if at < 0 {
+		if e := t.takesAnother(protocol); e != nil {
+			return nil, nil, e
+		}
+		at = len(t.subscriptions)
+		c.add(t, endpoint, options)
+	}
+	sub := t.subscriptions[at]
+	if sub.confirmed {
+		return sub, nil, nil
+	}
+	return sub, c.ask(t, sub, "SubscriptionConfirmation"), nil
 }
 
-// queueOf takes a queue's ARN apart.
-func queueOf(arn string) (account, name string, ok bool) {
-	parts := strings.Split(arn, ":")
-	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "sqs" || parts[3] == "" || parts[5] == "" {
-		return "", "", false
+// add makes a subscription. c.s.mu is held.
+func (c *call) add(t *topic, endpoint string, options subscriptionOptions) {
+	sub := &subscription{
+		serial: c.s.sns.next(), arn: t.arn + ":" + newID(), topic: t.arn, region: t.region, account: c.account,
+		endpoint: endpoint, options: options, created: time.Now(),
 	}
-	return parts[4], parts[5], true
+	if !sub.asks() {
+		sub.confirmed, sub.authenticated = true, true
+	}
+	t.subscriptions = append(t.subscriptions, sub)
+	c.s.sns.subscriptions[sub.arn] = sub
 }
 
 // newSubscriptionOptions reads the attributes of a Subscribe. A scope without a policy is checked and
 // then forgotten, as on AWS.
-func newSubscriptionOptions(given map[string]string) (o subscriptionOptions, e *apiError) {
+func newSubscriptionOptions(of kind, given map[string]string) (o subscriptionOptions, e *apiError) {
 	const prefix = "Attributes Reason: "
-	o.scope = snsfilter.Attributes
-	// The scope before the policy, which is read in its light.
-	for _, name := range []string{"FilterPolicyScope", "FilterPolicy", "RawMessageDelivery", "RedrivePolicy"} {
+	o.kind, o.scope = of, snsfilter.Attributes
+	// The scope before the policy, which is read in its light, as is a content type in that of raw.
+	for _, name := range []string{"FilterPolicyScope", "FilterPolicy", "RawMessageDelivery", "RedrivePolicy", "DeliveryPolicy", "SubscriptionRoleArn"} {
 		if value, has := given[name]; has {
 			if e := o.set(name, &value, prefix); e != nil {
 				return o, e
@@ -100,6 +94,9 @@ func newSubscriptionOptions(given map[string]string) (o subscriptionOptions, e *
 		if e := checkSubscriptionAttribute(name, prefix); e != nil {
 			return o, e
 		}
+	}
+	if o.protocol == "firehose" && o.role == "" {
+		return o, invalidParameter(prefix + "SubscriptionRoleArn: a firehose subscription needs one")
 	}
 	if o.filter == nil {
 		o.scope = snsfilter.Attributes
@@ -129,40 +126,26 @@ func (o subscriptionOptions) agree(asked subscriptionOptions, given map[string]s
 			if plainJSON(o.redrive) != plainJSON(asked.redrive) {
 				return false
 			}
+		case "DeliveryPolicy":
+			if o.delivery == nil || o.delivery.String() != asked.delivery.String() {
+				return false
+			}
+		case "SubscriptionRoleArn":
+			if o.role != asked.role {
+				return false
+			}
 		}
 	}
 	return true
 }
 
-// unsubscribe is idempotent.
-func (c *call) unsubscribe() (any, error) {
-	arn := c.form.Get("SubscriptionArn")
-	if e := checkSubscriptionARN(arn); e != nil {
-		return nil, e
-	}
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	sub := c.s.sns.subscriptions[arn]
-	if sub == nil {
-		return nil, nil
-	}
-	delete(c.s.sns.subscriptions, arn)
-	if t := c.s.sns.topics[sub.topic]; t != nil && sub.orphaned.IsZero() {
-		t.subscriptions = slices.DeleteFunc(t.subscriptions, func(other *subscription) bool { return other == sub })
-		t.deleted++
-	}
-	return nil, nil
-}
-
 func (c *call) listSubscriptions() (any, error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
+	c.s.sns.sweep(time.Now())
 	var all []*subscription
-	for arn, sub := range c.s.sns.subscriptions {
-		switch {
-		case !sub.orphaned.IsZero() && time.Since(sub.orphaned) >= orphansLast:
-			delete(c.s.sns.subscriptions, arn)
-		case sub.account == c.account && sub.region == c.region:
+	for _, sub := range c.s.sns.subscriptions {
+		if sub.account == c.account && sub.region == c.region {
 			all = append(all, sub)
 		}
 	}
@@ -176,6 +159,7 @@ func (c *call) listSubscriptionsByTopic() (any, error) {
 	if e != nil {
 		return nil, e
 	}
+	c.s.sns.sweep(time.Now())
 	return c.subscriptionPage(slices.Clone(t.subscriptions))
 }
 
@@ -197,8 +181,12 @@ func (c *call) subscriptionPage(all []*subscription) (any, error) {
 		NextToken string `xml:",omitempty"`
 	}
 	for _, sub := range shown {
+		arn := sub.arn
+		if !sub.confirmed {
+			arn = "PendingConfirmation"
+		}
 		answer.Subscriptions.Member = append(answer.Subscriptions.Member,
-			member{ARN: sub.arn, Owner: sub.account, Protocol: "sqs", Endpoint: sub.endpoint, TopicARN: sub.topic})
+			member{ARN: arn, Owner: sub.account, Protocol: sub.options.protocol, Endpoint: sub.endpoint, TopicARN: sub.topic})
 	}
 	answer.NextToken = next
 	return answer, nil

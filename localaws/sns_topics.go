@@ -10,20 +10,14 @@ import (
 	"time"
 
 	"github.com/stationmaster/worker/internal/iampolicy"
+	"github.com/stationmaster/worker/internal/snsdelivery"
 )
 
 const (
 	// snsMaximumSize is what a topic takes unless its MaximumMessageSize says otherwise.
 	snsMaximumSize = 262144
-	// orphansLast is how long SNS keeps the subscriptions of a topic that is gone.
-	orphansLast = 72 * time.Hour
-	maxTags     = 50
+	maxTags        = 50
 )
-
-// defaultEffectiveDeliveryPolicy is what AWS answers for a topic without a DeliveryPolicy.
-const defaultEffectiveDeliveryPolicy = `{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":20,"maxDelayTarget":20,"numRetries":3,` +
-	`"numMaxDelayRetries":0,"numNoDelayRetries":0,"numMinDelayRetries":0,"backoffFunction":"linear"},"disableSubscriptionOverrides":false,` +
-	`"defaultRequestPolicy":{"headerContentType":"text/plain; charset=UTF-8"}}}`
 
 type topicAnswer struct {
 	ARN string `xml:"TopicArn"`
@@ -60,7 +54,9 @@ func (c *call) createTopic() (any, error) {
 	t := c.s.sns.topics[arn]
 	if t == nil {
 		t = &topic{serial: c.s.sns.next(), arn: arn, region: c.region, account: c.account, attributes: map[string]string{}, tags: map[string]string{}}
-		maps.Copy(t.attributes, attributes)
+		for attribute, value := range attributes {
+			t.set(attribute, value)
+		}
 		maps.Copy(t.tags, tags)
 		c.s.sns.topics[arn] = t
 		return topicAnswer{arn}, nil
@@ -162,17 +158,21 @@ func (c *call) getTopicAttributes() (any, error) {
 // describe returns all attributes as they are read. MaximumMessageSize, SignatureVersion,
 // TracingConfig and what concerns feedback are there only when they were set. Server.mu is held.
 func (t *topic) describe() map[string]string {
+	confirmed, pending := t.count()
 	all := map[string]string{
 		"TopicArn":                t.arn,
 		"Owner":                   t.account,
 		"DisplayName":             "",
 		"Policy":                  defaultTopicPolicy(t.arn, t.account),
-		"EffectiveDeliveryPolicy": defaultEffectiveDeliveryPolicy,
-		"SubscriptionsConfirmed":  strconv.Itoa(len(t.subscriptions)),
-		"SubscriptionsPending":    "0",
+		"EffectiveDeliveryPolicy": t.delivery.Effective(),
+		"SubscriptionsConfirmed":  strconv.Itoa(confirmed),
+		"SubscriptionsPending":    strconv.Itoa(pending),
 		"SubscriptionsDeleted":    strconv.Itoa(t.deleted),
 	}
 	maps.Copy(all, t.attributes)
+	if t.delivery != nil {
+		all["DeliveryPolicy"] = t.delivery.String()
+	}
 	return all
 }
 
@@ -193,12 +193,67 @@ func (c *call) setTopicAttributes() (any, error) {
 	if e != nil {
 		return nil, e
 	}
-	if value == "" {
-		delete(t.attributes, name) // back to its default
-	} else {
+	if name == "MaximumMessageSize" {
+		if e := t.maySend(value); e != nil {
+			return nil, e
+		}
+	}
+	t.set(name, value)
+	return nil, nil // an action that answers nothing
+}
+
+// set changes an attribute that was checked; nothing is back to its default.
+func (t *topic) set(name, value string) {
+	switch {
+	case name == "DeliveryPolicy":
+		t.delivery = nil
+		if policy, err := snsdelivery.ParseTopic(value); err == nil {
+			t.delivery = policy
+		}
+	case value == "":
+		delete(t.attributes, name)
+	default:
 		t.attributes[name] = value
 	}
-	return nil, nil // an action that answers nothing
+}
+
+// largeMost is how many subscriptions a topic can have that takes more than 256 KiB, and large the
+// protocols of them. Source: "Large message payloads", Developer Guide.
+const largeMost = 100
+
+var large = []string{"sqs", "firehose", "lambda"}
+
+// maySend tells whether a topic may have a MaximumMessageSize, by who is subscribed to it.
+func (t *topic) maySend(size string) *apiError {
+	n, err := strconv.Atoi(size)
+	if err != nil {
+		return invalidParameter("MaximumMessageSize: Invalid value [%s]. Must be between 1024 and 1048576.", size)
+	}
+	if n <= snsMaximumSize {
+		return nil
+	}
+	if len(t.subscriptions) > largeMost {
+		return invalidParameter("MaximumMessageSize Reason: above %d bytes a topic has at most %d subscriptions, not %d", snsMaximumSize, largeMost, len(t.subscriptions))
+	}
+	for _, sub := range t.subscriptions {
+		if !slices.Contains(large, sub.options.protocol) {
+			return invalidParameter("MaximumMessageSize Reason: above %d bytes a topic has subscriptions with %s, not with %s", snsMaximumSize, strings.Join(large, ", "), sub.options.protocol)
+		}
+	}
+	return nil
+}
+
+// takesAnother tells whether another subscription leaves a topic its MaximumMessageSize.
+func (t *topic) takesAnother(protocol string) *apiError {
+	switch {
+	case t.maximumSize() <= snsMaximumSize:
+		return nil
+	case len(t.subscriptions) >= largeMost:
+		return invalidParameter("TopicArn Reason: a topic with a MaximumMessageSize above %d bytes has at most %d subscriptions", snsMaximumSize, largeMost)
+	case !slices.Contains(large, protocol):
+		return invalidParameter("Protocol Reason: a topic with a MaximumMessageSize above %d bytes has subscriptions with %s, not with %s", snsMaximumSize, strings.Join(large, ", "), protocol)
+	}
+	return nil
 }
 
 // feedback attributes are kept and read back; nothing is ever written to a log group.
@@ -232,7 +287,13 @@ func checkTopicAttribute(name, value string) *apiError {
 		}
 		return nil
 	case "DeliveryPolicy":
-		return unsupported("the topic attribute DeliveryPolicy, which concerns HTTP endpoints,")
+		if value == "" {
+			return nil // which takes it away
+		}
+		if _, err := snsdelivery.ParseTopic(value); err != nil {
+			return invalidParameter("DeliveryPolicy: %s", err)
+		}
+		return nil
 	case "ContentBasedDeduplication", "FifoThroughputScope", "ArchivePolicy":
 		return invalidParameter("AttributeName Reason: %s is an attribute of FIFO topics", name)
 	}

@@ -25,6 +25,7 @@ type sqsMessage struct {
 	groupID     string // MessageGroupId
 	dedupID     string // MessageDeduplicationId
 	traceHeader string // AWSTraceHeader
+	seal        *seal  // of an envelope of SNS, whose signature is put in when it is received
 }
 
 // sqsQueue is one queue. Server.mu guards it.

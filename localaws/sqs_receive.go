@@ -34,6 +34,8 @@ type received struct {
 	Attributes             map[string]string        `json:",omitempty"`
 	MD5OfMessageAttributes string                   `json:",omitempty"`
 	MessageAttributes      map[string]wireAttribute `json:",omitempty"`
+
+	seal *seal
 }
 
 type receiveOutput struct {
@@ -75,6 +77,7 @@ func receiveMessage(c *call, in *receiveInput) (any, error) {
 	for over := false; ; {
 		out, woken, wait, err := c.attempt(in, over)
 		if err != nil || woken == nil {
+			c.sign(out.Messages)
 			return out, err
 		}
 		if timeout == nil {
@@ -96,26 +99,26 @@ func receiveMessage(c *call, in *receiveInput) (any, error) {
 
 // attempt takes messages, or joins those who wait for some: then it returns what will wake it, and
 // how long the whole receive may wait. over says that it may not wait any longer.
-func (c *call) attempt(in *receiveInput, over bool) (out any, woken chan struct{}, wait time.Duration, err error) {
+func (c *call) attempt(in *receiveInput, over bool) (out receiveOutput, woken chan struct{}, wait time.Duration, err error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	q, err := c.queue(in.QueueURL)
 	if err != nil {
-		return nil, nil, 0, err
+		return out, nil, 0, err
 	}
 	// A client that has gone must not be given messages: nobody would see them until they time out.
 	if err := c.ctx.Err(); err != nil {
 		c.s.settle(q)
-		return nil, nil, 0, err
+		return out, nil, 0, err
 	}
 	if wait = q.wait; in.WaitTimeSeconds != nil {
 		wait = time.Duration(*in.WaitTimeSeconds) * time.Second
 	}
 	if err := q.checkAttemptID(in.ReceiveRequestAttemptID); err != nil {
-		return nil, nil, 0, err
+		return out, nil, 0, err
 	}
 	if wait == 0 && q.full() && !q.fifo {
-		return nil, nil, 0, &apiError{Status: 403, Code: "OverLimit", Message: "Too many messages in flight: " + strconv.Itoa(maxInFlight) + "."}
+		return out, nil, 0, &apiError{Status: 403, Code: "OverLimit", Message: "Too many messages in flight: " + strconv.Itoa(maxInFlight) + "."}
 	}
 	messages := c.take(q, in)
 	if len(messages) > 0 || over || wait == 0 {
@@ -125,7 +128,17 @@ func (c *call) attempt(in *receiveInput, over bool) (out any, woken chan struct{
 	woken = make(chan struct{}, 1)
 	q.waiting.PushBack(woken)
 	c.s.watch(q)
-	return nil, woken, wait, nil
+	return out, woken, wait, nil
+}
+
+// sign puts the signatures into what SNS brought. No lock is held: a signature takes its time.
+func (c *call) sign(messages []received) {
+	for i, m := range messages {
+		if m.seal != nil {
+			messages[i].Body = m.seal.put(m.Body)
+			messages[i].MD5OfBody = c.corrupt(md5Of(messages[i].Body))
+		}
+	}
 }
 
 // leave takes a receive out of those who wait. When it was woken already, the wake goes to the next.
@@ -227,7 +240,7 @@ func (s *Server) bury(q *sqsQueue, m *message, now time.Time) bool {
 
 // show writes a message as the receive asked for it.
 func (c *call) show(q *sqsQueue, m *message, in *receiveInput) received {
-	out := received{MessageID: m.id, ReceiptHandle: q.handle(m), Body: m.body, MD5OfBody: c.corrupt(m.bodyMD5)}
+	out := received{MessageID: m.id, ReceiptHandle: q.handle(m), Body: m.body, MD5OfBody: c.corrupt(m.bodyMD5), seal: m.seal}
 	if len(in.MessageSystemAttributeNames) > 0 {
 		out.Attributes = m.system(in.MessageSystemAttributeNames)
 	}

@@ -173,6 +173,7 @@ func (d *Dev) Close() error {
 	if d.http != nil {
 		errs = append(errs, d.http.Close())
 	}
+	errs = append(errs, d.server.Close())
 	if d.receivers != nil {
 		errs = append(errs, d.receivers.Close())
 	}
