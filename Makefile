@@ -71,3 +71,7 @@ image: ## Build the container image and run it once (buildah or docker)
 .PHONY: test-localstack
 test-localstack: ## Run the end-to-end test against LocalStack, installed from PyPI, without Docker
 	scripts/localstack.sh
+
+.PHONY: test-clients
+test-clients: ## Let boto3, the AWS CLI and sqs-consumer talk to the embedded SNS and SQS
+	scripts/clients.sh
