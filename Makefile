@@ -72,6 +72,11 @@ image: ## Build the container image and run it once (buildah or docker)
 test-localstack: ## Run the end-to-end test against LocalStack, installed from PyPI, without Docker
 	scripts/localstack.sh
 
+.PHONY: test-conformance
+test-conformance: ## Check the same facts about AWS on the embedded server and on LocalStack
+	env -u AWS_ENDPOINT_URL scripts/conformance.sh
+	scripts/localstack.sh scripts/conformance.sh
+
 .PHONY: test-clients
 test-clients: ## Let boto3, the AWS CLI and sqs-consumer talk to the embedded SNS and SQS
 	scripts/clients.sh

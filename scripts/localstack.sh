@@ -52,7 +52,7 @@ stop() {
 		done
 		kill -9 "$server" 2>/dev/null || true
 	fi
-	wait
+	wait 2>/dev/null
 	rm -rf "$scratch"
 }
 trap stop EXIT
