@@ -29,6 +29,7 @@ type Server struct {
 	mu       sync.Mutex
 	queues   map[string]*sqsQueue // by ARN
 	deleted  map[string]time.Time // when a queue of this ARN was deleted, for QueueDeletedRecently
+	moves    []*moveTask          // those that run
 	sns      snsState
 	posts    *posts
 	controls []*control // copied on write: read without mu once taken

@@ -162,7 +162,7 @@ func checkPolicy(policy string) error {
 	if _, err := iampolicy.Parse(policy); err != nil {
 		return refuse("InvalidAttributeValue", "Invalid value for the parameter Policy. Reason: %v", err)
 	}
-	return nil
+	return checkQuotas(policy)
 }
 
 func invalidRedrive(parameter, text, format string, args ...any) *apiError {
@@ -221,6 +221,8 @@ func (c *call) checkRedrive(source, text, target string) error {
 		return invalidRedrive("RedrivePolicy", text, "Dead letter queue must be same type of queue as the source.")
 	case dlq.region != c.region:
 		return invalidRedrive("RedrivePolicy", text, "Dead letter target must be in the same region as the source.")
+	case dlq.account != c.account:
+		return invalidRedrive("RedrivePolicy", text, "Dead letter target owner should be same as the source.")
 	case dlq.allow != nil && !dlq.allow.takes(source):
 		return invalidRedrive("RedrivePolicy", text, "The dead letter queue's RedriveAllowPolicy does not allow the source queue %s.", source)
 	}
@@ -240,8 +242,15 @@ func readRedriveAllow(text string) (*redriveAllow, error) {
 		RedrivePermission string   `json:"redrivePermission"`
 		SourceQueueARNs   []string `json:"sourceQueueArns"`
 	}
-	if err := json.Unmarshal([]byte(text), &fields); err != nil {
-		return nil, invalidRedrive("RedriveAllowPolicy", text, "Redrive allow policy is not a valid JSON map.")
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&fields); err != nil {
+		return nil, invalidRedrive("RedriveAllowPolicy", text, "Redrive allow policy is not a valid JSON map of redrivePermission and sourceQueueArns.")
+	}
+	for _, arn := range fields.SourceQueueARNs {
+		if parts := strings.Split(arn, ":"); len(parts) != 6 || parts[0] != "arn" || parts[2] != "sqs" {
+			return nil, invalidRedrive("RedriveAllowPolicy", text, "Invalid value for sourceQueueArns: %s.", arn)
+		}
 	}
 	n := len(fields.SourceQueueARNs)
 	switch fields.RedrivePermission {

@@ -21,6 +21,7 @@ func attributes(n int) map[string]types.MessageAttributeValue {
 	return m
 }
 
+// aws-semantics §0.1 (sizes), §4.1 (ten attributes), §5.6 (group ids).
 func TestSendRefuses(t *testing.T) {
 	k := newSQSKit()
 	queue := k.create(t, "work", nil)
@@ -73,6 +74,7 @@ func TestSendRefuses(t *testing.T) {
 	}
 }
 
+// aws-semantics §5.3, with the 1 MiB of §0.1.
 func TestBatchesRefuse(t *testing.T) {
 	k := newSQSKit()
 	queue := k.create(t, "work", nil)
@@ -118,6 +120,7 @@ func TestBatchesRefuse(t *testing.T) {
 	}
 }
 
+// aws-semantics §5.3.
 func TestSettleBatchesFailEntryByEntry(t *testing.T) {
 	k := newSQSKit()
 	queue := k.create(t, "work", nil)
@@ -181,7 +184,6 @@ func TestRawRequests(t *testing.T) {
 		{"0 messages", "ReceiveMessage", `{"QueueUrl":"` + *queue + `","MaxNumberOfMessages":0}`, 400, "com.amazonaws.sqs#InvalidParameterValue", "InvalidParameterValue;Sender"},
 		{"no such queue", "DeleteQueue", `{"QueueUrl":"http://x/000000000000/none"}`, 400, "com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue;Sender"},
 		{"no queue URL", "DeleteQueue", `{}`, 400, "com.amazonaws.sqs#MissingParameter", "MissingParameter;Sender"},
-		{"later", "StartMessageMoveTask", `{}`, 400, "com.amazonaws.sqs#UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation;Sender"},
 		{"never", "EatMessage", `{}`, 400, "com.amazonaws.sqs#UnknownOperationException", "UnknownOperationException;Sender"},
 		{"garbage receipt", "DeleteMessage", `{"QueueUrl":"` + *queue + `","ReceiptHandle":"x"}`, 404, "com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid;Sender"},
 		{"fine", "ListQueues", ``, 200, "", ""},

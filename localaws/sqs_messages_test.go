@@ -207,6 +207,7 @@ func TestAReceiveWhoseClientHasGoneTakesNothing(t *testing.T) {
 	})
 }
 
+// aws-semantics §2.2.
 func TestDelayAndRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newSQSKit()
@@ -238,6 +239,7 @@ func TestDelayAndRetention(t *testing.T) {
 	})
 }
 
+// aws-semantics §1.8.
 func TestPurge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newSQSKit()

@@ -41,6 +41,7 @@ type sqsQueue struct {
 	*store
 	sent     memory[accepted] // by dedupKey; of a FIFO queue, as the next
 	attempts memory[[]given]  // by ReceiveRequestAttemptId
+	tasks    []*moveTask      // out of this queue, the latest first
 	waiting  list.List        // of chan struct{}, one for each long poll; who is woken leaves the list
 	alarm    *time.Timer
 	alarmAt  time.Time
@@ -68,6 +69,7 @@ func (c *call) queue(queueURL string) (*sqsQueue, error) {
 	if q == nil {
 		return nil, noSuchQueue()
 	}
+	c.s.advance()
 	q.tick(time.Now(), q.retention)
 	return q, nil
 }

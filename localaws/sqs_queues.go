@@ -227,9 +227,14 @@ func setQueueAttributes(c *call, in *struct {
 	if len(in.Attributes) == 0 {
 		return nil, missing("Attribute.Name")
 	}
-	attributes, set, err := c.apply(q.arn, q.attributes, in.Attributes)
+	return nil, c.setAttributes(q, in.Attributes)
+}
+
+// setAttributes changes attributes of a queue. s.mu is held.
+func (c *call) setAttributes(q *sqsQueue, changes map[string]string) error {
+	attributes, set, err := c.apply(q.arn, q.attributes, changes)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	now, delay := time.Now(), q.delay
 	q.attributes, q.settings, q.modified = attributes, set, now
@@ -237,7 +242,7 @@ func setQueueAttributes(c *call, in *struct {
 		q.redelay(now)
 	}
 	c.s.settle(q)
-	return nil, nil
+	return nil
 }
 
 func getQueueAttributes(c *call, in *struct {

@@ -40,6 +40,7 @@ func TestANewQueueHasAWSsDefaults(t *testing.T) {
 	})
 }
 
+// aws-semantics §1.3.
 func TestCreateQueueAgain(t *testing.T) {
 	k := newSQSKit()
 	queue := k.create(t, "work", map[string]string{"VisibilityTimeout": "10"})
@@ -141,6 +142,7 @@ func TestDocumentsAreTakenAway(t *testing.T) {
 	}
 }
 
+// aws-semantics §1.5.
 func TestEncryptionIsOfOneKind(t *testing.T) {
 	k := newSQSKit()
 	queue := k.create(t, "work", nil)

@@ -134,6 +134,7 @@ func redriven(t *testing.T, k *sqsKit) (work, dead *string) {
 	}), dead
 }
 
+// aws-semantics §4.1, §5.1.
 func TestRedrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newSQSKit()
@@ -207,6 +208,7 @@ func TestAReceiveWithoutVisibilityTimeoutCounts(t *testing.T) {
 	}
 }
 
+// aws-semantics §1.3, §1.8.
 func TestDeletedQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newSQSKit()

@@ -52,6 +52,7 @@ func fill(t testing.TB, k *sqsKit, queue string, n int) string {
 	return prefix
 }
 
+// aws-semantics §5.5: 120,000 in flight; a short poll is told, a long poll is not.
 func TestInFlightLimit(t *testing.T) {
 	const limit = 120_000
 	synctest.Test(t, func(t *testing.T) {
