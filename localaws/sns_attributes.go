@@ -2,7 +2,6 @@ package localaws
 
 import (
 	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -30,9 +29,6 @@ func (o *subscriptionOptions) set(name string, value *string, prefix string) *ap
 		}
 		o.raw = raw
 	case "FilterPolicy":
-		if value == nil {
-			text = "{}" // which lets everything pass, and is how a policy is taken away
-		}
 		return o.setFilter(text, o.scope, prefix)
 	case "FilterPolicyScope":
 		scope := snsfilter.Scope(text)
@@ -59,18 +55,17 @@ func (o *subscriptionOptions) set(name string, value *string, prefix string) *ap
 	return nil
 }
 
+// setFilter sets a policy. One without keys, and no text at all, take the policy away.
 func (o *subscriptionOptions) setFilter(text string, scope snsfilter.Scope, prefix string) *apiError {
-	policy, err := snsfilter.Parse(text, scope)
-	if later := (*snsfilter.UnsupportedError)(nil); errors.As(err, &later) {
-		return unsupported("the operator " + later.Operator + " in a FilterPolicy")
+	if plainJSON(text) == "{}" {
+		o.filter, o.filterText, o.scope = nil, "", snsfilter.Attributes
+		return nil
 	}
+	policy, err := snsfilter.Parse(text, scope)
 	if err != nil {
 		return invalidParameter(prefix+"%s", err)
 	}
 	o.filter, o.filterText, o.scope = policy, text, scope
-	if plainJSON(text) == "{}" {
-		o.filter, o.filterText, o.scope = nil, "", snsfilter.Attributes
-	}
 	return nil
 }
 
@@ -159,13 +154,8 @@ func (c *call) setSubscriptionAttributes() (any, error) {
 		given := c.form.Get("AttributeValue")
 		value = &given
 	}
-	name := c.form.Get("AttributeName")
-	if name == "FilterPolicyScope" && sub.options.filter == nil {
-		// Checked and forgotten: AWS keeps no scope without a policy.
-		forgotten := sub.options
-		return nil, asError(forgotten.set(name, value, ""))
-	}
-	return nil, asError(sub.options.set(name, value, ""))
+	// A scope without a policy is kept for the policy to come, but not told of till then.
+	return nil, asError(sub.options.set(c.form.Get("AttributeName"), value, ""))
 }
 
 // asError keeps a nil *apiError from becoming an error that is not nil.

@@ -15,10 +15,10 @@ const maxRawAttributes = 10
 // fanOut delivers a message to each subscription that lets it pass, and returns what was lost: a
 // refusal by the queue is no error to the publisher, and SNS does not try again. c.s.mu is held.
 func (c *call) fanOut(t *topic, p *published) (lost []Drop) {
-	attributes := filterable(p)
+	seen := p.seen()
 	for _, sub := range t.subscriptions {
 		protocol := sub.options.protocol
-		if !sub.confirmed || !sub.options.filter.Match(p.text(protocol), attributes) {
+		if !sub.confirmed || !sub.options.filter.Match(seen(protocol)) {
 			continue
 		}
 		m := p.letter(t, sub)
@@ -131,6 +131,23 @@ func (p *published) letter(t *topic, sub *subscription) sqsMessage {
 		m.attributes = p.attributes
 	}
 	return m
+}
+
+// seen returns what filter policies see: of one text, and of the attributes, all subscriptions see the
+// same message, which is read once.
+func (p *published) seen() func(protocol string) *snsfilter.Message {
+	attributes := filterable(p)
+	messages := map[string]*snsfilter.Message{}
+	return func(protocol string) *snsfilter.Message {
+		key := protocol
+		if p.protocols == nil {
+			key = "" // one text for all protocols
+		}
+		if messages[key] == nil {
+			messages[key] = snsfilter.NewMessage(p.text(protocol), attributes)
+		}
+		return messages[key]
+	}
 }
 
 // filterable is what a filter policy sees of the attributes.

@@ -114,7 +114,7 @@ func TestSubscribeRefuses(t *testing.T) {
 		{"sqs", snsQueueARN("q"), map[string]string{"FilterPolicyScope": "Both"}, "InvalidParameter", reason + "FilterPolicyScope: Invalid value [Both]. Please use either MessageBody or MessageAttributes"},
 		{"sqs", snsQueueARN("q"), map[string]string{"FilterPolicy": "{"}, "InvalidParameter", reason + "FilterPolicy: failed to parse JSON."},
 		{"sqs", snsQueueARN("q"), map[string]string{"FilterPolicy": `{"a":{"b":["c"]}}`}, "InvalidParameter", reason + "Filter policy scope MessageAttributes does not support nested filter policy"},
-		{"sqs", snsQueueARN("q"), map[string]string{"FilterPolicy": `{"a":[{"prefix":"c"}]}`}, "UnsupportedOperation", "the operator prefix in a FilterPolicy is not supported by this server yet"},
+		{"sqs", snsQueueARN("q"), map[string]string{"FilterPolicy": `{"a":[{"begins":"c"}]}`}, "InvalidParameter", reason + "FilterPolicy: Unrecognized match type begins"},
 		{"sqs", snsQueueARN("q"), map[string]string{"RedrivePolicy": "{"}, "InvalidParameter", reason + "RedrivePolicy: failed to parse JSON."},
 		{"sqs", snsQueueARN("q"), map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"dlq"}`}, "InvalidParameter", reason + "RedrivePolicy: deadLetterTargetArn is an invalid arn"},
 		{"sqs", snsQueueARN("q"), map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + snsQueueARN("dlq") + `","maxReceiveCount":3}`}, "InvalidParameter", reason + "RedrivePolicy: invalid JSON. Attribute maxReceiveCount is unknown"},
@@ -141,13 +141,15 @@ func TestSetSubscriptionAttributes(t *testing.T) {
 		says  string
 		want  map[string]string // after it
 	}{
-		{"FilterPolicyScope", aws.String("MessageBody"), "", map[string]string{}}, // no policy: forgotten
 		{"FilterPolicy", aws.String(`{"a":{"b":["c"]}}`), "Invalid parameter: Filter policy scope MessageAttributes does not support nested filter policy", map[string]string{}},
+		{"FilterPolicyScope", aws.String("MessageBody"), "", map[string]string{}}, // no policy: kept, but not told of
+		{"FilterPolicy", aws.String(`{"a":{"b":["c"]}}`), "", map[string]string{"FilterPolicy": `{"a":{"b":["c"]}}`, "FilterPolicyScope": "MessageBody"}},
+		{"FilterPolicy", aws.String(""), "", map[string]string{}},
 		{"FilterPolicy", aws.String(`{"a":["b"]}`), "", map[string]string{"FilterPolicy": `{"a":["b"]}`, "FilterPolicyScope": "MessageAttributes"}},
 		{"FilterPolicyScope", aws.String("MessageBody"), "", map[string]string{"FilterPolicy": `{"a":["b"]}`, "FilterPolicyScope": "MessageBody"}},
 		{"FilterPolicy", aws.String(`{"a":{"b":["c"]}}`), "", map[string]string{"FilterPolicy": `{"a":{"b":["c"]}}`, "FilterPolicyScope": "MessageBody"}},
 		{"FilterPolicyScope", aws.String("MessageAttributes"), "Invalid parameter: Filter policy scope MessageAttributes does not support nested filter policy", map[string]string{"FilterPolicy": `{"a":{"b":["c"]}}`, "FilterPolicyScope": "MessageBody"}},
-		{"FilterPolicy", aws.String(""), "Invalid parameter: FilterPolicy: failed to parse JSON.", map[string]string{"FilterPolicy": `{"a":{"b":["c"]}}`, "FilterPolicyScope": "MessageBody"}},
+		{"FilterPolicy", aws.String("{"), "Invalid parameter: FilterPolicy: failed to parse JSON.", map[string]string{"FilterPolicy": `{"a":{"b":["c"]}}`, "FilterPolicyScope": "MessageBody"}},
 		{"FilterPolicy", aws.String("{}"), "", map[string]string{}},
 		{"FilterPolicy", aws.String(`{"a":["c"]}`), "", map[string]string{"FilterPolicy": `{"a":["c"]}`, "FilterPolicyScope": "MessageAttributes"}},
 		{"FilterPolicy", nil, "", map[string]string{}},

@@ -3,102 +3,142 @@ package snsfilter
 import (
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 )
 
-// Attribute is a message attribute of a publish: the exact DataType ("String", "String.Array",
-// "Number", "Binary") and its text. The value of a Binary one is not looked at.
-type Attribute struct{ Type, Value string }
+// Match tells whether a message passes.
+func (p *Policy) Match(m *Message) bool {
+	missed, metric := p.judge(m)
+	return missed == nil && metric == ""
+}
 
-// Match tells whether a message passes: every key of the policy must find one of its values.
-func (p *Policy) Match(body string, attributes map[string]Attribute) bool {
-	if p == nil || len(p.wanted) == 0 {
-		return true
+// judge looks for an alternative in which every field finds a value. If there is none, it returns
+// the field at which the nearest one fails; no field if the message as a whole cannot pass.
+func (p *Policy) judge(m *Message) (missed *field, metric Metric) {
+	if p == nil || len(p.alternatives) == 0 {
+		return nil, ""
 	}
 	if p.scope == Body {
-		return p.matchBody(body)
+		if m.readBody() == nil {
+			return nil, InvalidMessageBody
+		}
+	} else if len(m.readAttributes()) == 0 {
+		// Not even {"exists": false} lets a message without attributes pass.
+		return nil, NoMessageAttributes
 	}
-	for key, wanted := range p.wanted {
-		a, has := attributes[key[1:]] // without its dot
-		if !has || !slices.ContainsFunc(values(a), func(v scalar) bool { return slices.Contains(wanted, v) }) {
-			return false
+	nearest := -1
+	for _, fields := range p.alternatives {
+		passed := 0
+		for passed < len(fields) && p.passes(fields[passed], m) {
+			passed++
+		}
+		if passed == len(fields) {
+			return nil, ""
+		}
+		if passed > nearest {
+			nearest, missed = passed, fields[passed]
 		}
 	}
-	return true
-}
-
-// values are what an attribute offers to match: a String.Array each of its elements, a Binary none.
-func values(a Attribute) []scalar {
-	kind, _, _ := strings.Cut(a.Type, ".")
 	switch {
-	case a.Type == "String.Array":
-		var elements []scalar
-		if json.Unmarshal([]byte(a.Value), &elements) != nil {
-			return nil // SNS counts it as FilteredOut-InvalidAttributes
-		}
-		return slices.DeleteFunc(elements, func(v scalar) bool { return !simple(v) })
-	case kind == "String":
-		return []scalar{a.Value}
-	case kind == "Number":
-		if f, err := strconv.ParseFloat(a.Value, 64); err == nil {
-			return []scalar{f}
-		}
-	}
-	return nil
-}
-
-// simple keeps arrays and objects away from ==, which would panic on them.
-func simple(v any) bool {
-	switch v.(type) {
-	case nil, string, float64, bool:
-		return true
+	case p.scope == Body:
+		return missed, MessageBody
+	case m.invalid[missed.path]:
+		return missed, InvalidAttributes
 	default:
-		return false
+		return missed, MessageAttributes
 	}
 }
 
-// matchBody looks into a body that is a JSON object; no other body passes any key.
-func (p *Policy) matchBody(body string) bool {
-	var object map[string]any
-	if json.Unmarshal([]byte(body), &object) != nil {
-		return false
+func (p *Policy) passes(f *field, m *Message) bool {
+	if p.scope == Body {
+		found := false
+		wanted := f.walk(m.object, f.path, func(v scalar) bool {
+			found = true
+			return f.wants(v)
+		})
+		return wanted || f.absent && !found
 	}
-	missing := make(map[string]bool, len(p.wanted))
-	for key := range p.wanted {
-		missing[key] = true
-	}
-	p.find("", object, missing)
-	return len(missing) == 0
+	values := m.values[f.path]
+	return slices.ContainsFunc(values, f.wants) || f.absent && len(values) == 0 && !m.invalid[f.path]
 }
 
-// find walks a value of the body and strikes off the keys that found a value they want. An array
-// stands for each of its elements, also when these are objects.
-func (p *Policy) find(path string, value any, missing map[string]bool) {
-	switch value := value.(type) {
-	case map[string]any:
-		for name, inner := range value {
-			if below := path + "." + name; p.leads(below) {
-				p.find(below, inner, missing)
+// maxHashed is how long a path may be to be looked up by its hash. A longer one is compared with the
+// names that are there, which costs no more than the body is long.
+const maxHashed = 256
+
+// walk calls see with each value at a path below an object, until it is true. A dot in a name and a
+// step into an object are one to SNS: "a.b" leads to {"a":{"b":1}} and to {"a.b":1}.
+func (f *field) walk(object map[string]any, path string, see func(scalar) bool) bool {
+	if len(f.path) > maxHashed {
+		for name, value := range object {
+			rest, found := strings.CutPrefix(path, name)
+			switch {
+			case !found:
+			case rest == "":
+				if leaves(value, see) {
+					return true
+				}
+			case rest[0] == '.':
+				if f.descend(value, rest[1:], see) {
+					return true
+				}
 			}
 		}
-	case []any:
-		for _, element := range value {
-			p.find(path, element, missing)
-		}
-	default:
-		if slices.Contains(p.wanted[path], scalar(value)) {
-			delete(missing, path)
-		}
+		return false
 	}
-}
-
-// leads tells whether a path is, or leads to, a key of the policy: the rest of a body is not walked.
-func (p *Policy) leads(path string) bool {
-	for key := range p.wanted {
-		if rest, found := strings.CutPrefix(key, path); found && (rest == "" || rest[0] == '.') {
+	if value, has := object[path]; has && leaves(value, see) {
+		return true
+	}
+	// The cuts are of the whole path, which this one ends.
+	offset := len(f.path) - len(path)
+	for _, cut := range f.cuts {
+		if cut < offset {
+			continue
+		}
+		if value, has := object[path[:cut-offset]]; has && f.descend(value, path[cut-offset+1:], see) {
 			return true
 		}
+	}
+	return false
+}
+
+// descend goes on below a value: into an object, and into each element of an array.
+func (f *field) descend(value any, path string, see func(scalar) bool) bool {
+	switch value := value.(type) {
+	case map[string]any:
+		return f.walk(value, path, see)
+	case []any:
+		for _, element := range value {
+			if f.descend(element, path, see) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// leaves calls see with a value, or with each of an array. An object is none.
+func leaves(value any, see func(scalar) bool) bool {
+	switch value := value.(type) {
+	case []any:
+		for _, element := range value {
+			if leaves(element, see) {
+				return true
+			}
+		}
+		return false
+	case string:
+		return see(scalar{kind: isText, text: value})
+	case json.Number:
+		v, ok := newNumber(value.String())
+		return ok && see(v)
+	case bool:
+		if value {
+			return see(scalar{kind: isBool, text: "true"})
+		}
+		return see(scalar{kind: isBool, text: "false"})
+	case nil:
+		return see(scalar{kind: isNull, text: "null"})
 	}
 	return false
 }
