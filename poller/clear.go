@@ -26,8 +26,18 @@ func (p *Poller) clear(c contexts, items []*item) (over func(), why Why) {
 	}
 	ok, n := true, min(len(items), p.o.Slots)
 	if p.running != nil {
-		if ok = p.running.Acquire(c.receive, int64(n)) == nil; ok {
+		turn, done := c.receive, func() {}
+		if p.ahead != nil {
+			turn, done = context.WithTimeout(c.receive, p.o.Visibility/10)
+		}
+		if ok = p.running.Acquire(turn, int64(n)) == nil; ok {
 			undo = append(undo, func() { p.running.Release(int64(n)) })
+		}
+		done()
+		if !ok && c.receive.Err() == nil {
+			p.ahead.waited()
+			p.slots.resize(p.o.Slots)
+			return func() {}, WhyWaited
 		}
 	}
 	if ok && suspects(items) {

@@ -178,11 +178,11 @@ func TestSlowSettlingSlowsTheReceives(t *testing.T) {
 }
 
 func TestOptionsNameEveryFault(t *testing.T) {
-	_, err := poller.New(poller.Options{Name: "email", Slots: 0, Prefetch: -1, Timeout: -1})
+	_, err := poller.New(poller.Options{Name: "email", Slots: 0, Prefetch: -2, Timeout: -1})
 	if err == nil {
 		t.Fatal("accepted")
 	}
 	want := "poller email: receiver, settler and route are required\nslots 0: must be at least 1\n" +
-		"prefetch -1, receivers 0: must not be negative\ntimeout -1ns, unknown grace 0s: must not be negative"
+		"prefetch -2, receivers 0: must not be negative\ntimeout -1ns, unknown grace 0s: must not be negative"
 	equal(t, "error", err.Error(), want)
 }

@@ -32,7 +32,8 @@ type Options struct {
 	Retry retry.Policy
 	// Slots is how many messages are handled at once; at least 1.
 	Slots int
-	// Prefetch is how many more may be held ready; they count as received and get beats.
+	// Prefetch is how many more may be held ready; they count as received and get beats. Auto lets it
+	// grow up to Slots while what is held ready is likely to start within a tenth of Visibility.
 	Prefetch int
 	// Receivers pins the number of receive loops; 0 adapts it to the load.
 	Receivers int
@@ -77,7 +78,7 @@ func (o *Options) check() error {
 	if o.Slots < 1 {
 		fault("slots %d: must be at least 1", o.Slots)
 	}
-	if o.Prefetch < 0 || o.Receivers < 0 {
+	if (o.Prefetch < 0 && o.Prefetch != Auto) || o.Receivers < 0 {
 		fault("prefetch %d, receivers %d: must not be negative", o.Prefetch, o.Receivers)
 	}
 	if o.Visibility < 0 || o.Visibility > queue.MaxHeld {

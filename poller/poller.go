@@ -38,10 +38,12 @@ const (
 
 // Poller polls one queue. Make it with New; Run it once.
 type Poller struct {
-	o      Options
-	slots  *slots
-	ledger *ledger
-	memory *memory
+	o        Options
+	slots    *slots
+	capacity int       // deliveries that may be held, prefetched ones included
+	ahead    *prefetch // nil: Prefetch is fixed
+	ledger   *ledger
+	memory   *memory
 	// running caps running jobs apart from slots, when deliveries may be held ready.
 	running *semaphore.Weighted
 	share   *share
@@ -83,8 +85,13 @@ func New(o Options) (*Poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Poller{o: o, slots: newSlots(o.Slots + o.Prefetch), ledger: newLedger(), memory: m, state: "starting", resumed: make(chan struct{})}
-	p.room = 2*p.slots.total + 3*queue.MaxBatch
+	p := &Poller{o: o, slots: newSlots(o.Slots + max(o.Prefetch, 0)), ledger: newLedger(), memory: m, state: "starting", resumed: make(chan struct{})}
+	p.capacity = p.slots.total
+	if o.Prefetch == Auto {
+		p.ahead = newPrefetch(o.Slots, o.Visibility)
+		p.capacity = 2 * o.Slots
+	}
+	p.room = 2*p.capacity + 3*queue.MaxBatch
 	if o.Budget != nil {
 		p.share = o.Budget.join(o.Weight)
 	}
@@ -97,7 +104,7 @@ func New(o Options) (*Poller, error) {
 	if o.Paused {
 		p.pause(forever, ByConfiguration)
 	}
-	if o.Prefetch > 0 {
+	if o.Prefetch != 0 {
 		p.running = semaphore.NewWeighted(int64(o.Slots))
 	}
 	return p, nil
@@ -120,7 +127,7 @@ func (p *Poller) Run(receive, handle context.Context) Report {
 	c, end := p.open(receive, handle)
 	defer end()
 	room := p.room + queue.MaxBatch
-	requests := min(maxReceivers, 1+p.slots.total/queue.MaxBatch)
+	requests := min(maxReceivers, 1+p.capacity/queue.MaxBatch)
 	p.deletes = newBatcher(room, requests, !p.o.FIFO, func(b []*settling) { p.flushDeletes(c.settle, b) })
 	p.hides = newBatcher(room, requests, !p.o.FIFO, func(b []*settling) { p.flushHides(c.settle, b) })
 	stopBeats, beatsEnded := make(chan struct{}), make(chan struct{})

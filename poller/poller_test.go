@@ -48,7 +48,7 @@ func start(t *testing.T, do job, change func(*poller.Options)) *rig {
 	for _, n := range []poller.Note{
 		poller.LeaseLost, poller.Adopted, poller.AlreadyDone, poller.UnknownKind, poller.Uncertain,
 		poller.NotDeleted, poller.NotDeadLettered, poller.IgnoresEnd, poller.Recovered, poller.Suspect,
-		poller.BreakerOpened, poller.BreakerClosed,
+		poller.BreakerOpened, poller.BreakerClosed, poller.NotExtendable,
 	} {
 		r.notes[n] = &atomic.Int32{}
 	}

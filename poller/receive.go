@@ -42,6 +42,9 @@ func (p *Poller) loop(c contexts) {
 		}
 		failures = 0
 		full = got == n
+		if p.ahead != nil {
+			p.slots.resize(p.o.Slots + p.ahead.received(full))
+		}
 		switch {
 		case full:
 			p.grow(c)
@@ -89,7 +92,7 @@ func (p *Poller) grow(c contexts) {
 	if p.o.Receivers > 0 || p.slots.available() == 0 {
 		return
 	}
-	limit := int32(min(maxReceivers, (p.slots.total+queue.MaxBatch-1)/queue.MaxBatch))
+	limit := int32(min(maxReceivers, (p.capacity+queue.MaxBatch-1)/queue.MaxBatch))
 	for {
 		n := p.loops.Load()
 		if n >= limit {

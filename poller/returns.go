@@ -14,6 +14,8 @@ const (
 	WhyPaused Why = "paused"
 	// WhyLeaseShort: too little of the lease was left to start.
 	WhyLeaseShort Why = "lease too short"
+	// WhyWaited: it was held ready, and the runs before it took longer than expected.
+	WhyWaited Why = "waited"
 	// WhyLeaseLost: the lease ended while the job ran, which was cancelled for it.
 	WhyLeaseLost Why = "lease lost"
 	// WhyBatchLost: the lease of another message in the same batch ended.

@@ -57,6 +57,9 @@ func (p *Poller) run(c contexts, instance *jobs.Instance, items []*item) (again 
 	began := time.Now()
 	errs := instance.Run(ctx, infos)
 	took := time.Since(began)
+	if p.ahead != nil {
+		p.ahead.ran(took)
+	}
 	cause := context.Cause(ctx)
 	p.busy.Add(-int64(len(attempts)))
 	for i, a := range attempts {

@@ -12,9 +12,9 @@ const fillWait = 5 * time.Millisecond
 
 // slots counts what the receive loops may still ask for. An open poll holds what it asked for.
 type slots struct {
-	total int
 	mu    sync.Mutex
-	free  int
+	total int
+	free  int // below 0 after a resize, until enough is released
 	// freed carries at most one wake-up; who takes it and leaves something passes it on.
 	freed chan struct{}
 }
@@ -26,7 +26,6 @@ func newSlots(n int) *slots {
 // acquire takes up to want slots and waits for the first. With fill it waits a little longer for
 // all of them.
 func (s *slots) acquire(ctx context.Context, want int, fill bool) (int, error) {
-	want = min(want, s.total)
 	enough := 1
 	if fill {
 		enough = want
@@ -58,7 +57,8 @@ func (s *slots) acquire(ctx context.Context, want int, fill bool) (int, error) {
 func (s *slots) try(want, enough int) (n int, some bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.free < enough {
+	want = min(want, s.total)
+	if s.free < min(enough, want) {
 		return 0, s.free > 0
 	}
 	n = min(s.free, want)
@@ -77,6 +77,17 @@ func (s *slots) release(n int) {
 	defer s.mu.Unlock()
 	s.free += n
 	s.wake()
+}
+
+// resize changes how many there are.
+func (s *slots) resize(total int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free += total - s.total
+	s.total = total
+	if s.free > 0 {
+		s.wake()
+	}
 }
 
 func (s *slots) available() int {

@@ -37,6 +37,10 @@ func (p *Poller) State() State {
 	if p.polls.Load() > 0 {
 		s.PollEnds = time.Unix(0, p.openUntil.Load())
 	}
+	s.Prefetch = max(p.o.Prefetch, 0)
+	if p.ahead != nil {
+		s.Prefetch = p.ahead.held()
+	}
 	if p.breaker != nil {
 		s.Breaker = p.breaker.name()
 	}
