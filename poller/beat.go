@@ -23,9 +23,15 @@ const (
 	minBeat = 2 * time.Second
 )
 
+// lease is for how long a delivery is held at a time: as long as it was given, which the queue's owner
+// may change while the worker runs.
+func lease(d *queue.Delivery) time.Duration {
+	return max(d.Deadline.Sub(d.Received), time.Second)
+}
+
 // lead is how long before its deadline a lease is extended: half of it, so that two failed beats
 // can still be repeated.
-func (p *Poller) lead() time.Duration { return p.o.Visibility / 2 }
+func lead(d *queue.Delivery) time.Duration { return lease(d) / 2 }
 
 // beats extends leases until stop is closed. One timer serves all items; what is due soon goes
 // along, so that batches fill.
@@ -71,7 +77,6 @@ type extension struct {
 // due collects what to extend now and what has been lost, and says when to look again.
 func (p *Poller) due(now time.Time) (batch []extension, lost []*item, next time.Time) {
 	l := p.ledger
-	window := p.o.Visibility / 10
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, it := range l.items {
@@ -83,9 +88,10 @@ func (p *Poller) due(now time.Time) (batch []extension, lost []*item, next time.
 			lost = append(lost, it)
 			continue
 		}
-		if it.next.Sub(now) <= window && !now.Before(it.rest) {
-			visible := retry.Cap(p.o.Visibility, now.Sub(it.d.Received)).Truncate(time.Second)
-			if visible < min(minBeat, p.o.Visibility) {
+		length := lease(it.d)
+		if it.next.Sub(now) <= length/10 && !now.Before(it.rest) {
+			visible := retry.Cap(length, now.Sub(it.d.Received)).Round(time.Second)
+			if visible < min(minBeat, length) {
 				it.next = it.deadline // the 12 hours are over: let it run out
 			} else {
 				it.beating = make(chan struct{})
@@ -133,14 +139,14 @@ func (p *Poller) beaten(e extension, asked time.Time, err error) (lost bool) {
 	close(e.it.beating)
 	e.it.beating = nil
 	if e.it.d.Handle != e.handle { // a newer receipt came meanwhile: its own deadline counts
-		l.arm(e.it, p.lead())
+		l.arm(e.it, lead(e.it.d))
 		return false
 	}
 	now := time.Now()
 	switch {
 	case err == nil:
 		e.it.deadline = asked.Add(e.visible)
-		l.arm(e.it, min(p.lead(), e.visible/2))
+		l.arm(e.it, min(lead(e.it.d), e.visible/2))
 	case errors.Is(err, queue.ErrLeaseLost):
 		lost = !e.it.expired && !e.it.ended
 		e.it.expired = true

@@ -50,7 +50,7 @@ func (p *Poller) dispatch(c contexts, ds []queue.Delivery) (started int) {
 
 // admit takes in one delivery; false when there is nothing to start.
 func (p *Poller) admit(c contexts, d *queue.Delivery) (*item, bool) {
-	it, how := p.ledger.admit(d, p.lead())
+	it, how := p.ledger.admit(d)
 	if how == overran {
 		p.lose(c.settle, it, nil)
 	}
@@ -126,7 +126,7 @@ func (p *Poller) runAll(c contexts, instance *jobs.Instance, items []*item) {
 // workers do, and dead-letters it then.
 func (p *Poller) unknown(c contexts, it *item) {
 	p.noProbe()
-	d, _ := p.ledger.start(it, nil, 0)
+	d, _ := p.ledger.start(it, nil)
 	first := d.FirstReceived
 	if first.IsZero() {
 		first = d.Received

@@ -70,7 +70,7 @@ const (
 )
 
 // admit takes in a delivery. A message that is held already is never held twice.
-func (l *ledger) admit(d *queue.Delivery, lead time.Duration) (*item, admitted) {
+func (l *ledger) admit(d *queue.Delivery) (*item, admitted) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if it, held := l.items[d.MessageID]; held {
@@ -83,12 +83,12 @@ func (l *ledger) admit(d *queue.Delivery, lead time.Duration) (*item, admitted) 
 			it.stale = true
 		}
 		it.d, it.deadline, it.expired = d, d.Deadline, false
-		l.arm(it, lead)
+		l.arm(it, lead(d))
 		return it, how
 	}
 	it := &item{id: d.MessageID, d: d, deadline: d.Deadline}
 	l.items[d.MessageID] = it
-	l.arm(it, lead)
+	l.arm(it, lead(d))
 	return it, fresh
 }
 
@@ -148,13 +148,17 @@ func (l *ledger) end(it *item) (again *queue.Delivery, lost bool) {
 	return nil, it.expired || !time.Now().Before(it.deadline)
 }
 
+// enough is the least that must be left of a lease for a job to start: less is given back rather
+// than run into a redelivery.
+func enough(d *queue.Delivery) time.Duration { return min(lease(d)/10, 2*time.Second) }
+
 // start binds an item to its run and returns its newest delivery; false when its lease is over or
 // has less than enough left.
-func (l *ledger) start(it *item, r *run, enough time.Duration) (*queue.Delivery, bool) {
+func (l *ledger) start(it *item, r *run) (*queue.Delivery, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	it.run = r
-	return it.d, !it.expired && time.Until(it.deadline) >= enough
+	return it.d, !it.expired && time.Until(it.deadline) >= enough(it.d)
 }
 
 // newest returns the newest delivery of an item.

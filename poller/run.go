@@ -13,10 +13,6 @@ import (
 	"github.com/stationmaster/worker/retry"
 )
 
-// enough is the least that must be left of a lease for a job to start: less is given back rather
-// than run into a redelivery.
-func (p *Poller) enough() time.Duration { return min(p.o.Visibility/10, 2*time.Second) }
-
 // attempt is one delivery in one run.
 type attempt struct {
 	it  *item
@@ -82,7 +78,7 @@ func (p *Poller) starting(ctx context.Context, c contexts, r *run, items []*item
 	attempts := make([]attempt, 0, len(items))
 	infos := make([]*jobs.Info, 0, len(items))
 	for _, it := range items {
-		d, ok := p.ledger.start(it, r, p.enough())
+		d, ok := p.ledger.start(it, r)
 		if !ok {
 			p.ledger.end(it)
 			p.untouched(c, d, WhyLeaseShort)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stationmaster/worker/internal/config"
+	"github.com/stationmaster/worker/poller"
 	"github.com/stationmaster/worker/topology"
 )
 
@@ -111,12 +112,21 @@ func specsOf(c config.Config) []spec {
 		q := c.Queues[key]
 		all = append(all, spec{
 			queue: queueOf(key, q), job: q.Job, kinds: q.Jobs, rule: q.Kind,
-			slots: q.Slots, prefetch: q.Prefetch, receivers: q.Receivers,
+			slots: q.Slots, prefetch: automatic(q.Prefetch, poller.Auto), receivers: automatic(q.Receivers, 0),
 			visibility: q.VisibilityTimeout, timeout: q.Timeout, grace: q.UnknownGrace,
 			wait: q.WaitTime, retry: q.Retry,
+			fifo: q.FIFO, weight: q.Weight, rate: q.Rate, breaker: q.Breaker, paused: q.Paused, suspectAfter: q.SuspectAfter,
 		})
 	}
 	return all
+}
+
+// automatic is a number of the configuration as package poller writes it.
+func automatic(n, auto int) int {
+	if n == config.Auto {
+		return auto
+	}
+	return n
 }
 
 func or(s, otherwise string) string {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +36,10 @@ type spec struct {
 	slots, prefetch, receivers       int
 	visibility, timeout, grace, wait time.Duration
 	retry                            retry.Policy
+
+	fifo, breaker, paused bool
+	weight, suspectAfter  int
+	rate                  float64
 }
 
 // jobNames are the jobs that the queue needs, sorted.
@@ -90,8 +93,13 @@ func (s *station) route(instances map[string]*jobs.Instance) func(*jobs.Info) (*
 // queue that is missing costs the others nothing.
 func (s *station) run(receive, handle context.Context) poller.Report {
 	for pause := minReopen; ; pause = min(2*pause, maxReopen) {
-		p, err := s.open(receive)
+		p, attributes, err := s.open(receive)
 		if err == nil {
+			watched, stop := context.WithCancel(receive)
+			var watching sync.WaitGroup
+			watching.Go(func() { s.watch(watched, attributes) })
+			defer watching.Wait()
+			defer stop()
 			return p.Run(receive, handle)
 		}
 		if receive.Err() != nil {
@@ -105,19 +113,20 @@ func (s *station) run(receive, handle context.Context) poller.Report {
 	}
 }
 
-// open finds the queue and makes its poller.
-func (s *station) open(ctx context.Context) (*poller.Poller, error) {
+// open finds the queue and makes its poller. It returns the queue's attributes, as far as they may be
+// read.
+func (s *station) open(ctx context.Context) (*poller.Poller, map[string]string, error) {
 	url, err := s.find(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	attributes, err := s.w.api.QueueAttributes(ctx, url)
 	if err != nil && !errors.Is(err, queue.ErrDenied) {
-		return nil, withFix(err, s.queue)
+		return nil, nil, withFix(err, s.queue)
 	}
 	visibility := s.visibility
 	if visibility == 0 {
-		visibility = visibilityOf(attributes)
+		visibility = seconds(attributes["VisibilityTimeout"])
 	}
 	q := s.w.api.Queue(url, awsapi.QueueOptions{Visibility: s.visibility})
 	p, err := poller.New(poller.Options{
@@ -125,10 +134,12 @@ func (s *station) open(ctx context.Context) (*poller.Poller, error) {
 		Route: s.route(s.w.instances), Job: s.label(), Retry: s.retry,
 		Slots: s.slots, Prefetch: s.prefetch, Receivers: s.receivers,
 		Visibility: visibility, Wait: s.wait, Timeout: s.timeout, UnknownGrace: s.grace,
+		FIFO: s.fifo, Budget: s.w.budget, Weight: s.weight, Breaker: s.breaker, Rate: s.rate, Paused: s.paused,
+		Suspects: s.suspects(), SuspectAfter: s.suspectAfter,
 		CutPolls: s.w.cutPolls, Hooks: s.seen.Hooks(), Build: s.w.o.Version, Host: hostname(),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.seen.Attach(telemetry.Source{
 		State: p.State, Requests: q.Requests,
@@ -143,7 +154,15 @@ func (s *station) open(ctx context.Context) (*poller.Poller, error) {
 	if s.hurry {
 		p.Hurry()
 	}
-	return p, nil
+	return p, attributes, nil
+}
+
+// suspects is the lane for messages that may have ended the process before; nil when nobody looks.
+func (s *station) suspects() poller.Lane {
+	if s.suspectAfter == 0 {
+		return nil
+	}
+	return s.w.suspects
 }
 
 // find returns the queue's URL.
@@ -201,14 +220,6 @@ func (s *station) state() (poller.State, bool) {
 		return poller.State{}, false
 	}
 	return s.poller.State(), true
-}
-
-func visibilityOf(attributes map[string]string) time.Duration {
-	seconds, err := strconv.Atoi(attributes["VisibilityTimeout"])
-	if err != nil || seconds <= 0 {
-		return poller.DefaultVisibility
-	}
-	return time.Duration(seconds) * time.Second
 }
 
 // ofARN returns the name and the account of a queue.

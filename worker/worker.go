@@ -44,6 +44,8 @@ type Worker struct {
 	instances map[string]*jobs.Instance
 	stations  []*station
 	missing   map[string]bool // queues that did not exist when the worker was made
+	budget    *poller.Budget  // nil: no cap over all queues
+	suspects  poller.Lane
 	admin     *admin
 	cutPolls  bool
 	drainFor  time.Duration
@@ -65,7 +67,10 @@ func New(ctx context.Context, o Options) (*Worker, error) {
 	}
 	w := &Worker{
 		o: o, loaded: loaded, instances: map[string]*jobs.Instance{}, hurry: make(chan time.Duration, 1),
-		cutPolls: o.embedded, drainFor: loaded.Config.Worker.DrainTimeout,
+		cutPolls: o.embedded, drainFor: loaded.Config.Worker.DrainTimeout, suspects: poller.NewLane(),
+	}
+	if n := loaded.Config.Worker.Budget; n > 0 {
+		w.budget = poller.NewBudget(n)
 	}
 	w.log = loggerOf(&o, loaded)
 	for _, f := range loaded.Warnings {

@@ -16,8 +16,8 @@ import (
 
 var (
 	validKey   = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
-	validQueue = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
-	validTopic = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+	validQueue = regexp.MustCompile(`^([A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo)$`)
+	validTopic = regexp.MustCompile(`^([A-Za-z0-9_-]{1,256}|[A-Za-z0-9_-]{1,251}\.fifo)$`)
 	queueARN   = regexp.MustCompile(`^arn:[a-z0-9-]+:sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?$`)
 	topicARN   = regexp.MustCompile(`^arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
 )
@@ -47,6 +47,7 @@ func (c *checker) all() {
 func (c *checker) worker() {
 	w := c.config.Worker
 	between(c, "worker.drain_timeout", w.DrainTimeout, time.Second, 12*time.Hour)
+	c.budget()
 	c.oneOf("worker.log_level", w.LogLevel, "debug", "info", "warn", "error")
 	c.oneOf("worker.log_format", w.LogFormat, "auto", "text", "json")
 	if w.Endpoint != "" {
@@ -60,9 +61,16 @@ func (c *checker) admin() {
 	if addr == adminOff {
 		return
 	}
+	if path, socket := strings.CutPrefix(addr, socketPrefix); socket {
+		const most = 107 // sun_path of a socket's address, its last byte excluded: unix(7)
+		if path == "" || len(path) > most {
+			c.addf(key, `%q must be "unix:" and a path of 1 to %d bytes`, addr, most)
+		}
+		return
+	}
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		c.addf(key, `%q must be host:port: write it like "127.0.0.1:8080", or "off" for none`, addr)
+		c.addf(key, `%q must be host:port: write it like "127.0.0.1:8080", "unix:/run/worker/admin.sock" for a socket, or "off" for none`, addr)
 		return
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
@@ -81,15 +89,37 @@ func (c *checker) topics() {
 			c.addf(key+".arn", `%q is no topic's ARN: write it like "arn:aws:sns:us-east-1:123456789012:name"`, t.ARN)
 		case t.ARN != "" && t.Manage:
 			c.addf(key+".arn", "is somebody else's topic: add manage = false, or give its name alone")
-		case strings.HasSuffix(t.Name, ".fifo"):
-			c.addf(key+".name", "%q: FIFO topics are not supported yet: use a standard topic", t.Name)
 		case !validTopic.MatchString(t.Name):
 			c.addf(key+".name", "%q must be 1 to 256 letters, digits, - and _", t.Name)
 		}
+		c.fifo(key, t.Name, t.FIFO)
 		if before, twice := by[t.Name+t.ARN]; twice {
 			c.addf(key+".name", "%q is the topic of %s too: give one of them another name", t.Name, before)
 		}
 		by[t.Name+t.ARN] = key
+	}
+}
+
+// fifo checks that a name says what fifo says: AWS goes by the name.
+func (c *checker) fifo(path, name string, fifo bool) {
+	switch named := strings.HasSuffix(name, fifoSuffix); {
+	case named && !fifo:
+		c.addf(path+".fifo", "must be true, because %q ends in %s: add fifo = true", name, fifoSuffix)
+	case fifo && !named:
+		c.addf(path+".fifo", "is true, and %q does not end in %s: add it to the name, or remove fifo", name, fifoSuffix)
+	}
+}
+
+// budget checks how the queues share it.
+func (c *checker) budget() {
+	const most = 100_000
+	budget, slots := c.config.Worker.Budget, 0
+	between(c, "worker.budget", budget, 0, most)
+	for _, q := range c.config.Queues {
+		slots += q.Slots
+	}
+	if budget >= slots && slots > 0 && budget > 0 && budget <= most {
+		c.warnings.addf("worker.budget", "%d caps nothing: all queues together have %d slots", budget, slots)
 	}
 }
 

@@ -17,11 +17,41 @@ func (c *checker) queue(path, key string, q Queue) {
 	c.address(path, q)
 	c.tags(path, q.Tags)
 	between(c, path+".slots", q.Slots, 1, 10_000)
-	between(c, path+".prefetch", q.Prefetch, 0, 10_000)
-	between(c, path+".receivers", q.Receivers, 0, 1000)
+	if q.Prefetch != Auto {
+		between(c, path+".prefetch", q.Prefetch, 0, 10_000)
+	}
+	if q.Receivers != Auto {
+		between(c, path+".receivers", q.Receivers, 1, 1000)
+	}
+	c.pace(path, q)
 	c.times(path, q)
 	c.retries(path, q)
 	c.deadLetters(path, q)
+}
+
+// pace checks what holds a queue's messages up.
+func (c *checker) pace(path string, q Queue) {
+	const mostWeight, mostRate = 1000, 100_000
+	switch budget := c.config.Worker.Budget; {
+	case budget == 0 && q.Weight != 0:
+		c.addf(path+".weight", "is a part of worker.budget, and there is none: add one or remove it")
+	case budget > 0:
+		between(c, path+".weight", q.Weight, 1, mostWeight)
+	}
+	between(c, path+".rate", q.Rate, 0, mostRate)
+	if wait := float64(q.Slots) / q.Rate; q.Rate > 0 && wait > 60 {
+		c.warnings.addf(path+".rate", "%v a second lets the last of %d slots wait for %.0f seconds: lower slots", q.Rate, q.Slots, wait)
+	}
+	between(c, path+".suspect_after", q.SuspectAfter, 0, mostReceives)
+	if q.SuspectAfter > 0 && q.SuspectAfter < q.Retry.Attempts {
+		c.warnings.addf(path+".suspect_after", "%d is less than retry.attempts, %d: ordinary retries beyond it run one at a time", q.SuspectAfter, q.Retry.Attempts)
+	}
+	if q.SuspectAfter >= q.MaxReceiveCount {
+		c.warnings.addf(path+".suspect_after", "%d is never reached: SQS moves a message after %d receives (max_receive_count)", q.SuspectAfter, q.MaxReceiveCount)
+	}
+	if q.Paused {
+		c.warnings.addf(path+".paused", "is true: the queue is not polled until it is resumed")
+	}
 }
 
 // work checks what a queue's messages are for.
@@ -68,7 +98,11 @@ func (c *checker) address(path string, q Queue) {
 		c.addf(path+".arn", `%q is no queue's ARN: write it like "arn:aws:sqs:us-east-1:123456789012:name"`, q.ARN)
 	}
 	c.queueName(path+".name", q.Name)
-	if q.DLQ.Name != "" && (!c.seen[path+".name"] || q.DLQ.Name != q.Name+"-dlq") {
+	c.fifo(path, q.Name, q.FIFO)
+	if q.DLQ.Name != "" && strings.HasSuffix(q.Name, fifoSuffix) != strings.HasSuffix(q.DLQ.Name, fifoSuffix) {
+		c.addf(path+".dlq", "%q must be a FIFO queue exactly if the queue is: its name must end in %s, or not", q.DLQ.Name, fifoSuffix)
+	}
+	if q.DLQ.Name != "" && (!c.seen[path+".name"] || q.DLQ.Name != suffixed(q.Name, "-dlq")) {
 		c.queueName(path+".dlq", q.DLQ.Name)
 	}
 	if q.DLQ.Name == q.Name {
@@ -77,10 +111,7 @@ func (c *checker) address(path string, q Queue) {
 }
 
 func (c *checker) queueName(key, name string) {
-	switch {
-	case strings.HasSuffix(name, ".fifo"):
-		c.addf(key, "%q: FIFO queues are not supported yet: use a standard queue", name)
-	case !validQueue.MatchString(name):
+	if !validQueue.MatchString(name) {
 		c.addf(key, "%q must be 1 to 80 letters, digits, - and _: give a name that is", name)
 	}
 }

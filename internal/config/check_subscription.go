@@ -14,6 +14,7 @@ func (c *checker) subscriptions() {
 		c.topic(path+".topic", s.Topic)
 		if c.protocol(path+".protocol", s.Protocol) {
 			c.endpoint(path+".endpoint", s.Endpoint)
+			c.order(path+".endpoint", s)
 			c.deliveryDLQ(path+".dlq", s)
 		}
 		c.filter(path, s)
@@ -59,8 +60,6 @@ func (c *checker) endpoint(key, endpoint string) {
 	case ok:
 	case endpoint == "":
 		c.addf(key, "is missing: name a [queues] table, or give the ARN of somebody else's queue")
-	case strings.HasSuffix(endpoint, ".fifo"):
-		c.addf(key, "%q: FIFO queues are not supported yet: use a standard queue", endpoint)
 	case strings.HasPrefix(endpoint, "arn:"):
 		if !queueARN.MatchString(endpoint) {
 			c.addf(key, `%q is no queue's ARN: write it like "arn:aws:sqs:us-east-1:123456789012:name"`, endpoint)
@@ -69,6 +68,14 @@ func (c *checker) endpoint(key, endpoint string) {
 		c.addf(key, "%q is no queue of this file: add [queues.%s]", endpoint, endpoint)
 	default:
 		c.addf(key, "%q is no queue of this file: %s", endpoint, hint(endpoint, queues))
+	}
+}
+
+// order refuses what SNS refuses: a standard topic has no order that a FIFO queue could keep.
+func (c *checker) order(key string, s Subscription) {
+	t, ok := c.config.Topics[s.Topic]
+	if fifo := strings.HasSuffix(c.config.queueName(s.Endpoint), fifoSuffix); ok && fifo && !t.FIFO {
+		c.addf(key, "%q is a FIFO queue, and topic %q is not FIFO: add fifo = true to the topic, or use a standard queue", s.Endpoint, s.Topic)
 	}
 }
 

@@ -5,6 +5,7 @@
 package config
 
 import (
+	"math"
 	"time"
 
 	"github.com/stationmaster/worker/jobs"
@@ -14,8 +15,8 @@ import (
 
 // Config is the effective configuration: every default is filled in.
 //
-// Tags name the keys of the file. After the name, "auto" lets a whole number be "auto" (0 here), and
-// "later" marks a key that is known but not supported yet.
+// Tags name the keys of the file. After the name, "auto" lets a whole number be "auto" (Auto here),
+// and "later" marks a key that is known but not supported yet.
 type Config struct {
 	Worker        Worker                    `config:"worker"`
 	Admin         Admin                     `config:"admin"`
@@ -36,12 +37,15 @@ type Worker struct {
 	// Region and Endpoint replace what AWS's own variables and profiles say; empty leaves it to them.
 	Region   string `config:"region"`
 	Endpoint string `config:"endpoint"`
+	// Budget caps the messages that are handled at once over all queues; 0: no cap.
+	Budget int `config:"budget"`
 }
 
 // Admin is the port for probes, metrics and status.
 type Admin struct {
-	Addr string `config:"addr"` // "off": no port
-	// Token allows the routes that write; empty: there are none.
+	// Addr is host:port, "unix:" and the path of a socket that only its user can open, or "off".
+	Addr string `config:"addr"`
+	// Token allows the routes that write to whoever has it; empty: there are none, save on a socket.
 	Token jobs.Secret `config:"token"`
 }
 
@@ -51,7 +55,7 @@ type Topic struct {
 	ARN    string            `config:"arn"`  // of somebody else's topic
 	Manage bool              `config:"manage"`
 	Tags   map[string]string `config:"tags"`
-	FIFO   bool              `config:"fifo,later"`
+	FIFO   bool              `config:"fifo"` // its name ends in .fifo
 }
 
 // Queue is one SQS queue and how it is worked.
@@ -68,8 +72,19 @@ type Queue struct {
 	Manage bool   `config:"manage"`
 
 	Slots     int `config:"slots"`
-	Prefetch  int `config:"prefetch"`
-	Receivers int `config:"receivers,auto"` // 0: automatic
+	Prefetch  int `config:"prefetch,auto"`
+	Receivers int `config:"receivers,auto"`
+	// Weight is this queue's part of worker.budget when it is short, beside those of the others.
+	Weight int `config:"weight"`
+	// Rate bounds the messages started per second; 0: no bound.
+	Rate float64 `config:"rate"`
+	// Breaker rests the polling while half of the runs fail.
+	Breaker bool `config:"breaker"`
+	// Paused: it is not polled until somebody resumes it.
+	Paused bool `config:"paused"`
+	// SuspectAfter is on which try beyond it a message runs alone, because it may be what ended the
+	// process before; 0: never.
+	SuspectAfter int `config:"suspect_after"`
 
 	VisibilityTimeout time.Duration `config:"visibility_timeout"` // 0: the queue's own, when it is somebody else's
 	Timeout           time.Duration `config:"timeout"`            // of one attempt; 0: the job's own, if it has one
@@ -83,7 +98,7 @@ type Queue struct {
 	DLQRetention time.Duration `config:"dlq_retention"`
 
 	Tags map[string]string `config:"tags"`
-	FIFO bool              `config:"fifo,later"`
+	FIFO bool              `config:"fifo"` // its name ends in .fifo, and that of its DLQ
 }
 
 // DLQ is a dead-letter queue: a name, true for the usual one, or false for none. Name is empty when
@@ -106,8 +121,19 @@ type Subscription struct {
 	Delivery any            `config:"delivery,later"`
 }
 
+// Auto is a whole number that the worker finds by itself; the file calls it "auto".
+const Auto = math.MinInt32
+
 const (
 	day = 24 * time.Hour
+	// fifoSuffix ends the name of every FIFO queue and topic. Source: CreateQueue, SQS API reference.
+	fifoSuffix = ".fifo"
+	// socketPrefix begins the address of an admin port that is a socket.
+	socketPrefix = "unix:"
+	// notGiven stands for a number whose default follows from others.
+	notGiven = Auto + 1
+	// suspectAfter is the least number of tries that make nobody a suspect.
+	suspectAfter = 5
 	// adminOff is the address of no admin port.
 	adminOff = "off"
 	// leaveRoom is how far max_receive_count stays above the attempts by default, leastRoom the
@@ -135,6 +161,9 @@ func (q *Queue) preset(managed bool) {
 	*q = Queue{
 		Manage:       managed,
 		Slots:        10,
+		Receivers:    Auto,
+		Weight:       notGiven,
+		SuspectAfter: notGiven,
 		Retry:        retry.Default,
 		UnknownGrace: 15 * time.Minute,
 		WaitTime:     queue.MaxWait,

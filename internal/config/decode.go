@@ -103,7 +103,7 @@ func (d decoder) table(path string, raw any, to reflect.Value) {
 				d.addf(at, "is not supported yet: remove it")
 			}
 		case known[i].auto && values[key] == "auto":
-			to.Field(known[i].index).SetInt(0)
+			to.Field(known[i].index).SetInt(Auto)
 		default:
 			d.value(at, values[key], to.Field(known[i].index))
 		}

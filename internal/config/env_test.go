@@ -25,7 +25,7 @@ func TestEnvironment(t *testing.T) {
 		"WORKER_JOBS__WEBHOOK__RATIO=0.5",
 	))
 	q := l.Config.Queues["my-queue"]
-	if q.Slots != 3 || q.Receivers != 0 || !q.DLQ.Off || q.Timeout != 5*time.Second || q.Retry.Factor != 1.5 || q.Tags["team"] != "ops" {
+	if q.Slots != 3 || q.Receivers != config.Auto || !q.DLQ.Off || q.Timeout != 5*time.Second || q.Retry.Factor != 1.5 || q.Tags["team"] != "ops" {
 		t.Errorf("queue is %+v", q)
 	}
 	var job webhook
@@ -52,7 +52,8 @@ func TestFaultsOfTheEnvironment(t *testing.T) {
 		{"WORKER_QUEUES__EMAIL__TIMEOUT=5", `queues.email.timeout: "5" must be a duration such as "5s" (from WORKER_QUEUES__EMAIL__TIMEOUT)`},
 		{"WORKER_SUBSCRIPTIONS=x", "WORKER_SUBSCRIPTIONS: a list of tables can only be set in the file"},
 		{"WORKER_SUBSCRIPTIONS__0__TOPIC=x", "WORKER_SUBSCRIPTIONS__0__TOPIC: a list of tables can only be set in the file"},
-		{"WORKER_QUEUES__EMAIL__FIFO=true", "WORKER_QUEUES__EMAIL__FIFO: is no setting"},
+		{"WORKER_QUEUES__EMAIL__FIFO=true", `subscriptions[0].endpoint: "email" is a FIFO queue, and topic "t" is not FIFO`},
+		{"WORKER_QUEUES__EMAIL__RATE=fast", `WORKER_QUEUES__EMAIL__RATE: "fast" must be a number`},
 		{"WORKER_JOBS__SMTP_PORT=25", "WORKER_JOBS__SMTP_PORT: is no setting"},
 	}
 	for _, tt := range tests {

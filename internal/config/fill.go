@@ -9,12 +9,17 @@ func fill(c *Config) {
 			t.Name = key
 			if t.ARN != "" {
 				t.Name = lastPart(t.ARN)
+			} else if t.FIFO {
+				t.Name = withFIFO(key)
 			}
 		}
 		c.Topics[key] = t
 	}
 	for key, q := range c.Queues {
 		q.fill(key)
+		if q.Weight == notGiven {
+			q.Weight = min(c.Worker.Budget, 1)
+		}
 		c.Queues[key] = q
 	}
 	for i := range c.Subscriptions {
@@ -29,12 +34,17 @@ func (q *Queue) fill(key string) {
 			q.Name = lastPart(q.ARN)
 		case q.URL != "":
 			q.Name = q.URL[strings.LastIndexByte(q.URL, '/')+1:]
+		case q.FIFO:
+			q.Name = withFIFO(key)
 		default:
 			q.Name = key
 		}
 	}
+	if q.SuspectAfter == notGiven { // as many tries as its policy has explain themselves
+		q.SuspectAfter = max(suspectAfter, q.Retry.Attempts)
+	}
 	if q.Manage { // the redrive policy of somebody else's queue knows where its dead letters go
-		q.DLQ.usual(q.Name + "-dlq")
+		q.DLQ.usual(suffixed(q.Name, "-dlq"))
 	}
 	if q.MaxReceiveCount == 0 {
 		q.MaxReceiveCount = min(q.Retry.Attempts+leaveRoom, mostReceives)
@@ -42,7 +52,18 @@ func (q *Queue) fill(key string) {
 }
 
 func (s *Subscription) fill(c *Config) {
-	s.DLQ.usual(c.topicName(s.Topic) + "-" + c.queueName(s.Endpoint) + "-delivery-dlq")
+	s.DLQ.usual(suffixed(strings.TrimSuffix(c.topicName(s.Topic), fifoSuffix)+"-"+c.queueName(s.Endpoint), "-delivery-dlq"))
+}
+
+// withFIFO names what is FIFO.
+func withFIFO(name string) string { return strings.TrimSuffix(name, fifoSuffix) + fifoSuffix }
+
+// suffixed keeps .fifo at the end: the DLQ of a FIFO queue is a FIFO queue.
+func suffixed(name, suffix string) string {
+	if base, ok := strings.CutSuffix(name, fifoSuffix); ok {
+		return base + suffix + fifoSuffix
+	}
+	return name + suffix
 }
 
 // usual names the queue that nobody named.

@@ -22,7 +22,7 @@ func TestDefaults(t *testing.T) {
 		Admin:  config.Admin{Addr: "127.0.0.1:8080"},
 		Topics: map[string]config.Topic{"t": {Name: "t", Manage: true}},
 		Queues: map[string]config.Queue{"q": {
-			Job: "email", Name: "q", Manage: true, Slots: 10,
+			Job: "email", Name: "q", Manage: true, Slots: 10, Receivers: config.Auto, SuspectAfter: 5,
 			VisibilityTimeout: time.Minute,
 			Retry:             retry.Policy{Attempts: 5, First: 2 * time.Second, Factor: 2, Max: 15 * time.Minute},
 			MaxReceiveCount:   15, UnknownGrace: 15 * time.Minute, WaitTime: 20 * time.Second,
@@ -200,5 +200,65 @@ func TestTheShippedFileHasNoFaults(t *testing.T) {
 	c := l.Config
 	if len(c.Topics) != 1 || len(c.Queues) != 3 || len(c.Subscriptions) != 3 || len(l.Warnings) > 0 {
 		t.Errorf("%d topics, %d queues, %d subscriptions, warnings %v", len(c.Topics), len(c.Queues), len(c.Subscriptions), l.Warnings)
+	}
+}
+
+func TestFIFONames(t *testing.T) {
+	l := mustLoad(t, "[topics.orders]\nfifo = true\n[queues.bill]\njob = \"email\"\nfifo = true\n"+
+		"[[subscriptions]]\ntopic = \"orders\"\nprotocol = \"sqs\"\nendpoint = \"bill\"\n")
+	q := l.Config.Queues["bill"]
+	got := []string{l.Config.Topics["orders"].Name, q.Name, q.DLQ.Name, l.Config.Subscriptions[0].DLQ.Name}
+	want := []string{"orders.fifo", "bill.fifo", "bill-dlq.fifo", "orders-bill-delivery-dlq.fifo"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+}
+
+func TestPace(t *testing.T) {
+	l := mustLoad(t, `
+[worker]
+budget = 6
+[admin]
+addr = "unix:/run/worker/admin.sock"
+[queues.a]
+job = "email"
+weight = 3
+prefetch = "auto"
+receivers = 4
+rate = 2.5
+breaker = true
+suspect_after = 0
+[queues.b]
+job = "email"
+retry = { attempts = 8 }
+rate = 20
+`)
+	a, b := l.Config.Queues["a"], l.Config.Queues["b"]
+	if a.Weight != 3 || a.Prefetch != config.Auto || a.Receivers != 4 || a.Rate != 2.5 || !a.Breaker || a.SuspectAfter != 0 {
+		t.Errorf("queue a is %+v", a)
+	}
+	if b.Weight != 1 || b.Prefetch != 0 || b.Receivers != config.Auto || b.SuspectAfter != 8 || b.Rate != 20 {
+		t.Errorf("queue b is %+v: without a word it has weight 1, and its eight attempts explain eight receives", b)
+	}
+	if got := shown(t, l, "queues.a.prefetch").Value; got != "auto" {
+		t.Errorf("prefetch is shown as %q", got)
+	}
+	if len(l.Warnings) > 0 {
+		t.Errorf("warnings %v, want none", l.Warnings)
+	}
+}
+
+func TestPaceWarnings(t *testing.T) {
+	for _, tt := range []struct{ file, want string }{
+		{"[worker]\nbudget = 10\n" + queue, "worker.budget: 10 caps nothing: all queues together have 10 slots"},
+		{queue + "rate = 0.1", "queues.q.rate: 0.1 a second lets the last of 10 slots wait for 100 seconds"},
+		{queue + "suspect_after = 2", "queues.q.suspect_after: 2 is less than retry.attempts, 5"},
+		{queue + "suspect_after = 15", "queues.q.suspect_after: 15 is never reached"},
+		{queue + "paused = true", "queues.q.paused: is true"},
+	} {
+		l := mustLoad(t, tt.file)
+		if len(l.Warnings) != 1 || !strings.HasPrefix(l.Warnings[0].String(), tt.want) {
+			t.Errorf("%q: warnings %v, want %q", tt.file, l.Warnings, tt.want)
+		}
 	}
 }

@@ -93,7 +93,7 @@ func (s *shower) table(path string, v reflect.Value) {
 			continue // not there yet; or shown by showJob, which knows what is secret
 		}
 		field := v.Field(setting.index)
-		if setting.auto && field.IsZero() {
+		if setting.auto && field.Int() == Auto {
 			s.add(join(path, setting.name), "auto")
 			continue
 		}
