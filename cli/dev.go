@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,7 +134,9 @@ func (s *state) banner(info worker.DevInfo, w *worker.Worker) {
 	}
 	b := version()
 	head := fmt.Sprintf("stationmaster worker dev %s(%s) · embedded SNS+SQS on %s", named(b), b.goRelease(), info.Endpoint)
-	if a := w.AdminAddr(); a != "" {
+	if a := w.AdminAddr(); strings.HasPrefix(a, "unix:") {
+		head += " · admin " + a
+	} else if a != "" {
 		head += " · admin http://" + a
 	}
 	s.printf("%s\n", head)

@@ -23,7 +23,9 @@ func (s *state) runCommand() *cobra.Command {
 
 At the first SIGTERM or SIGINT it stops receiving, lets the running jobs end within
 worker.drain_timeout, and settles what they answered. The second signal cuts that
-short, the third exits at once.
+short, the third exits at once. Then it reports in one line what it finished, handed
+back, dead-lettered and had to leave; with --json the report is an object on standard
+output, with the same counts for each queue under "queues".
 
 Exit codes: 0 done, 1 something failed or a job was abandoned, 2 wrong usage or configuration.`,
 		Example: example("worker run", "worker run --until-empty", "worker run --admin-addr 0.0.0.0:8080"),

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/stationmaster/worker/worker"
@@ -35,7 +37,7 @@ func (s *state) supervise(ctx context.Context, w *worker.Worker) error {
 	for n := 0; ; {
 		select {
 		case e := <-ended:
-			return s.drained(e.report, e.err)
+			return s.drained(e.report, w.QueueReports(), e.err)
 		case sig := <-got:
 			switch n++; n {
 			case 1:
@@ -64,23 +66,42 @@ func (s *state) draining(w *worker.Worker, sig os.Signal) {
 }
 
 // drained reports what the drain did. What it abandoned is a failure.
-func (s *state) drained(r worker.Report, err error) error {
+func (s *state) drained(r worker.Report, queues map[string]worker.Report, err error) error {
 	if s.json {
-		if encodeErr := s.encode(map[string]any{
-			"finished": r.Finished, "released": r.Released, "dead_lettered": r.DeadLettered,
-			"abandoned": r.Abandoned, "uncertain": r.Uncertain, "took_seconds": r.Took.Seconds(),
-		}); encodeErr != nil {
-			err = errors.Join(err, encodeErr)
+		all := reported(r)
+		by := map[string]any{}
+		for name, q := range queues {
+			by[name] = reported(q)
 		}
+		all["queues"] = by
+		err = errors.Join(err, s.encode(all))
 	} else {
-		s.notef("drained in %v · finished %d · released %d · dead-lettered %d · abandoned %d · uncertain %d",
-			r.Took.Round(10*time.Millisecond), r.Finished, r.Released, r.DeadLettered, r.Abandoned, r.Uncertain)
+		s.notef("drained in %v · %s", r.Took.Round(10*time.Millisecond), drainLine(r))
+		for _, name := range slices.Sorted(maps.Keys(queues)) {
+			// Which queue it was, for whoever has to look after it; with one queue everybody knows.
+			if q := queues[name]; len(queues) > 1 && q.Abandoned+q.Uncertain > 0 {
+				s.notef("  %s: %s", name, drainLine(q))
+			}
+		}
 	}
 	if r.Abandoned > 0 {
 		err = errors.Join(err, fmt.Errorf("%s abandoned: raise worker.drain_timeout, or let the job end with its context",
 			count(r.Abandoned, "job")))
 	}
 	return err
+}
+
+func drainLine(r worker.Report) string {
+	return fmt.Sprintf("finished %d · released %d · dead-lettered %d · abandoned %d · uncertain %d",
+		r.Finished, r.Released, r.DeadLettered, r.Abandoned, r.Uncertain)
+}
+
+// reported is a report as JSON has it.
+func reported(r worker.Report) map[string]any {
+	return map[string]any{
+		"finished": r.Finished, "released": r.Released, "dead_lettered": r.DeadLettered,
+		"abandoned": r.Abandoned, "uncertain": r.Uncertain, "took_seconds": r.Took.Seconds(),
+	}
 }
 
 func count(n int, what string) string {

@@ -111,7 +111,7 @@ func specsOf(c config.Config) []spec {
 	for _, key := range queueOrder(c) {
 		q := c.Queues[key]
 		all = append(all, spec{
-			queue: queueOf(key, q), job: q.Job, kinds: q.Jobs, rule: q.Kind,
+			key: key, queue: queueOf(key, q), job: q.Job, kinds: q.Jobs, rule: q.Kind,
 			slots: q.Slots, prefetch: automatic(q.Prefetch, poller.Auto), receivers: automatic(q.Receivers, 0),
 			visibility: q.VisibilityTimeout, timeout: q.Timeout, grace: q.UnknownGrace,
 			wait: q.WaitTime, retry: q.Retry,

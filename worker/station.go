@@ -27,6 +27,7 @@ const (
 
 // spec is one queue as configured: what to poll, and how.
 type spec struct {
+	key   string // its name in the configuration
 	queue topology.Queue
 	// job takes every message; or kinds maps kinds to jobs, and rule says how to read the kind.
 	job   string
@@ -69,6 +70,7 @@ type station struct {
 	poller *poller.Poller
 	url    string // once it has been found
 	hurry  bool
+	rest   rest // what an operator asked for before there was a poller
 
 	emptied emptied // used by untilEmpty alone
 }
@@ -154,6 +156,7 @@ func (s *station) open(ctx context.Context) (*poller.Poller, map[string]string, 
 	if s.hurry {
 		p.Hurry()
 	}
+	s.rest.tell(p)
 	return p, attributes, nil
 }
 

@@ -50,6 +50,7 @@ type Worker struct {
 	cutPolls  bool
 	drainFor  time.Duration
 
+	reports map[string]Report // by queue, when Run has returned
 	hurry   chan time.Duration
 	closing sync.Once
 	// ends close what was opened, last first.
@@ -182,7 +183,7 @@ func (w *Worker) openJob(ctx context.Context, name string, lender jobs.Publisher
 }
 
 func (w *Worker) listen(ctx context.Context) (err error) {
-	w.admin, err = listenAdmin(ctx, w.loaded.Config.Admin.Addr, w.watch.Handler())
+	w.admin, err = listenAdmin(ctx, w.loaded.Config.Admin.Addr, w.routes())
 	if err == nil && w.admin != nil {
 		w.ends = append(w.ends, w.admin.close)
 	}
@@ -217,11 +218,16 @@ func (w *Worker) Run(ctx context.Context) (Report, error) {
 	<-ended
 	w.watch.SetState("stopped")
 	var total Report
-	for _, r := range reports {
+	w.reports = map[string]Report{}
+	for n, r := range reports {
 		total = total.Add(r)
+		w.reports[w.stations[n].queue.Name] = r
 	}
 	return total, emptyErr
 }
+
+// QueueReports are the reports by queue, once Run has returned.
+func (w *Worker) QueueReports() map[string]Report { return w.reports }
 
 // drain waits for the stations to end, and cancels the jobs when their time is over.
 func (w *Worker) drain(ended <-chan struct{}, kill context.CancelCauseFunc) {
