@@ -10,25 +10,57 @@ import (
 // prefix of a real one so that clients that look at its form take it.
 var accountKey = regexp.MustCompile(`^(?:AKIA|ASIA)?([0-9]{12})$`)
 
-// authorize takes any credentials, and account and region from the scope of their signature:
+// identify takes any credentials: account, region and service are those of their signature, which
+// may stand in the header or, of a presigned request, in the URL:
 // AWS4-HMAC-SHA256 Credential=AKID/20260131/eu-west-1/sqs/aws4_request, SignedHeaders=… and more.
-func (c *call) authorize(r *http.Request) error {
-	credential := r.URL.Query().Get("X-Amz-Credential")
+func (c *call) identify(r *http.Request) {
+	if region := regionOf(c.host); region != "" {
+		c.region = region
+	}
+	credential := ""
 	if signed := r.Header.Get("Authorization"); signed != "" {
 		_, credential, _ = strings.Cut(signed, "Credential=")
 		credential, _, _ = strings.Cut(credential, ",")
-	} else if credential == "" && c.def != nil && c.def.open {
+	} else if strings.Contains(r.URL.RawQuery, "X-Amz-Credential=") {
+		credential = r.URL.Query().Get("X-Amz-Credential")
+	} else {
 		c.anonymous = true
-		return nil
-	} else if credential == "" {
-		return &apiError{Status: http.StatusForbidden, Code: "MissingAuthenticationToken", Message: "Request is missing Authentication Token"}
+		return
 	}
 	scope := strings.Split(credential, "/")
 	if key := accountKey.FindStringSubmatch(scope[0]); key != nil {
 		c.account = key[1]
 	}
-	if len(scope) >= 5 && scope[2] != "" {
-		c.region = scope[2]
+	if len(scope) >= 5 {
+		c.scope = scope[3]
+		if scope[2] != "" {
+			c.region = scope[2]
+		}
 	}
-	return nil
+}
+
+// regionOf is the region that a host names as AWS's do: sqs.eu-west-1.…, sns.eu-west-1.… and the
+// legacy eu-west-1.queue.…; empty when it names none.
+func regionOf(host string) string {
+	labels := strings.SplitN(host, ".", 4)
+	switch {
+	case len(labels) < 3:
+		return ""
+	case labels[0] == "sqs" || labels[0] == "sns" || labels[0] == "sts":
+		if strings.Count(labels[1], "-") >= 2 {
+			return labels[1]
+		}
+	case labels[1] == "queue" && strings.Count(labels[0], "-") >= 2:
+		return labels[0]
+	}
+	return ""
+}
+
+// authorize asks for credentials where AWS does. Queues can be open to everybody: whether this one
+// is, its policy says.
+func (c *call) authorize() error {
+	if !c.anonymous || c.def != nil && (c.def.open || c.service == "sqs" && !c.def.own) {
+		return nil
+	}
+	return &apiError{Status: http.StatusForbidden, Code: "MissingAuthenticationToken", Message: "Request is missing Authentication Token"}
 }

@@ -11,7 +11,9 @@ type Request struct {
 	Service string // "sqs", "sns", "sts"
 	Action  string
 	Region  string
-	// Target is the queue URL or the topic ARN that the request names, "" when it names none.
+	Account string // of the caller
+	// Target is the queue URL or the ARN that the request names, "" when it names none. Of the Query
+	// protocol it may be the URL that the request was sent to.
 	Target string
 	// Entries are the ids of a batch, in order.
 	Entries []string
@@ -19,14 +21,31 @@ type Request struct {
 	Body    []byte
 }
 
-// Fault is what goes wrong with one request. Its parts can be combined.
+// Fault is what goes wrong with one request. Its parts can be combined. What goes wrong with AWS:
+//
+//	Fault{Status: 403, Code: "RequestThrottled"}         SQS throttles
+//	Fault{Status: 429, Code: "Throttled"}                SNS throttles
+//	Fault{Status: 500, Code: "InternalFailure"}          an error of the service
+//	Fault{Status: 503}                                   an answer without a body
+//	Fault{Status: 503, Body: "<html>…"}                  an answer of something before the service
+//	Fault{Delay: time.Second}                            a slow request
+//	Fault{Late: time.Minute}                             a slow answer: what was asked for is done
+//	Fault{Cut: true}                                     a connection that breaks before
+//	Fault{Lose: true}                                    a connection that breaks after
+//	Fault{Entries: map[string]string{"2": "InternalError"}}  an entry of a batch that fails
+//	Fault{CorruptMD5: true}                              a message that was damaged on its way
 type Fault struct {
 	// Delay passes before anything else; a request that is given up meanwhile is not performed.
 	Delay time.Duration
 	// Code, when not empty, is answered instead of performing the request, with Status (400) and
-	// Message. A Status alone is an answer without a body, as of a load balancer.
+	// Message. A Status alone is an answer with Body and nothing else, as of a load balancer.
 	Status        int
 	Code, Message string
+	Body          string
+	// Cut breaks the connection instead of performing the request.
+	Cut bool
+	// Late passes between the request's effect and its answer.
+	Late time.Duration
 	// Lose performs the request and then loses the answer: the connection breaks.
 	Lose bool
 	// Entries fails entries of a batch: id to error code. The others are performed.

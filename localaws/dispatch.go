@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,94 +17,74 @@ type call struct {
 	ctx       context.Context
 	service   string // "sqs", "sns", "sts"
 	action    string
-	region    string
-	account   string  // of the caller
-	anonymous bool    // the request has no credentials, which an open action does not need
 	def       *action // nil: AWS knows no such action
-	host      string  // as the client addressed the server: queue URLs carry it
+	version   string  // of the Query protocol
+	region    string
+	account   string // of the caller
+	anonymous bool   // the request has no credentials; account is then the server's
+	scope     string // the service that the signature is for
+	scheme    string // "http" or "https"; with host, how the client addressed the server
+	host      string
+	from      string // the client's address, with its port
+	queuePath string // the queue URL that a request of the Query protocol was sent to
 	body      []byte
-	form      url.Values // of the Query protocol
+	form      url.Values // of the Query protocol; nil: the request is JSON
 	header    http.Header
 	requestID string
 	fault     *Fault // nil: nothing is injected
+	encode    func(result any, err error) *answer
 }
 
-// Versions of the Query protocol's services.
-const (
-	snsVersion = "2010-03-31"
-	stsVersion = "2011-06-15"
-	sqsVersion = "2012-11-05"
+var (
+	errLost = errors.New("the answer was lost: connection reset by a fault of Control")
+	errCut  = errors.New("the connection was cut by a fault of Control")
+	// errNoOperation is answered with a status and a name, in no protocol.
+	errNoOperation = errors.New("the request names no action")
 )
-
-// maxRequest bounds what is read of a request. 1 MiB of message can be six times that as JSON, when
-// every character is escaped, and a batch repeats it no more than once.
-const maxRequest = 16 << 20
-
-var errLost = errors.New("the answer was lost: connection reset by a fault of Control")
 
 // answer performs a request. An error means that there is no answer: the client has gone, or a
 // fault lost the answer.
 func (s *Server) answer(r *http.Request) (*answer, error) {
+	if a := certificate(r); a != nil {
+		return a, nil
+	}
+	c := s.newCall(r)
+	c.identify(r)
+	var err error
+	if c.body, err = read(r); err != nil {
+		if refused := (*apiError)(nil); !errors.As(err, &refused) {
+			return nil, err
+		}
+	}
+	if opened := c.open(r); err == nil {
+		err = opened
+	}
+	if err == nil {
+		err = c.authorize()
+	}
+	if err != nil {
+		return c.encode(nil, err), nil
+	}
+	return c.perform()
+}
+
+func (s *Server) newCall(r *http.Request) *call {
 	c := &call{
-		s: s, ctx: r.Context(), host: r.Host, header: r.Header,
+		s: s, ctx: r.Context(), scheme: "http", host: r.Host, header: r.Header, from: r.RemoteAddr,
 		region: s.region, account: s.account, requestID: newID(),
+	}
+	if r.TLS != nil || r.URL.Scheme == "https" {
+		c.scheme = "https"
 	}
 	if c.host == "" {
 		c.host = r.URL.Host
 	}
-	var err error
-	if c.body, err = io.ReadAll(io.LimitReader(r.Body, maxRequest+1)); err != nil {
-		return nil, fmt.Errorf("read the request: %w", err)
-	}
-	if a := certificate(r); a != nil {
-		return a, nil
-	}
-	encode := c.open(r)
-	c.def = registry[c.service][c.action]
-	if len(c.body) > maxRequest {
-		return encode(nil, &apiError{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge", Message: "the request is larger than 16 MiB"}), nil
-	}
-	if err := c.authorize(r); err != nil {
-		return encode(nil, err), nil
-	}
-	return c.perform(encode)
-}
-
-// open finds out which service and action a request means, and how its answer is written.
-func (c *call) open(r *http.Request) (encode func(any, error) *answer) {
-	if target := r.Header.Get("X-Amz-Target"); target != "" {
-		c.service, c.action = "sqs", target
-		if action, ok := strings.CutPrefix(target, "AmazonSQS."); ok {
-			c.action = action
-		}
-		return c.encodeJSON
-	}
-	c.form = r.URL.Query()
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		if form, err := url.ParseQuery(string(c.body)); err == nil {
-			for name, values := range form {
-				c.form[name] = append(c.form[name], values...)
-			}
-		}
-	}
-	c.action = c.form.Get("Action")
-	switch c.form.Get("Version") {
-	case snsVersion:
-		c.service = "sns"
-	case stsVersion:
-		c.service = "sts"
-	case sqsVersion:
-		c.service = "sqs"
-	case "": // the URLs in what SNS sends name no version
-		if a := registry["sns"][c.action]; a != nil && a.open {
-			c.service = "sns"
-		}
-	}
-	return c.encodeXML
+	c.encode = c.encodeJSON
+	return c
 }
 
 // perform runs the action with what Control makes of it.
-func (c *call) perform(encode func(any, error) *answer) (*answer, error) {
+func (c *call) perform() (*answer, error) {
 	if c.fault = c.s.inject(c); c.fault == nil {
 		c.fault = &Fault{}
 	}
@@ -113,36 +92,37 @@ func (c *call) perform(encode func(any, error) *answer) (*answer, error) {
 		return nil, err
 	}
 	switch {
+	case c.fault.Cut:
+		return nil, errCut
 	case c.fault.Code != "":
-		return encode(nil, &apiError{Status: c.fault.Status, Code: c.fault.Code, Message: c.fault.Message}), nil
+		return c.encode(nil, &apiError{Status: c.fault.Status, Code: c.fault.Code, Message: c.fault.Message}), nil
 	case c.fault.Status != 0:
-		return &answer{status: c.fault.Status, header: http.Header{}}, nil
+		return &answer{status: c.fault.Status, header: http.Header{}, body: []byte(c.fault.Body)}, nil
 	}
 	result, err := c.run()
+	if c.ctx.Err() == nil {
+		if late := c.pause(c.fault.Late); late != nil {
+			return nil, late
+		}
+	}
 	switch {
 	case c.ctx.Err() != nil:
 		return nil, c.ctx.Err()
 	case c.fault.Lose:
 		return nil, errLost
 	}
-	return encode(result, err), nil
+	return c.encode(result, err), nil
 }
 
 // run performs the action.
 func (c *call) run() (any, error) {
-	switch {
-	case c.service == "sqs" && c.form != nil:
-		return nil, unsupported("the Query protocol of SQS (Version " + sqsVersion + "; use an SDK that speaks JSON 1.0)")
-	case c.def != nil && c.def.run == nil:
-		return nil, refuse("UnsupportedOperation", "%s of %s is not implemented here: localaws.Actions lists what is", c.action, strings.ToUpper(c.service))
-	case c.def != nil:
-		return c.def.run(c)
-	case c.service == "sqs":
-		return nil, refuse("UnknownOperationException", "The operation %s is not known to SQS.", c.action)
-	case c.action == "":
-		return nil, refuse("MissingAction", "the request has neither an X-Amz-Target header nor an Action")
+	if err := c.check(); err != nil {
+		return nil, err
 	}
-	return nil, refuse("InvalidAction", "The action %s is not valid for this endpoint: %s Version %q", c.action, c.service, c.form.Get("Version"))
+	if c.def.run == nil {
+		return nil, refuse("UnsupportedOperation", "%s of %s is not implemented here: localaws.Actions lists what is", c.action, strings.ToUpper(c.service))
+	}
+	return c.def.run(c)
 }
 
 // pause waits as long as the client does.

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -44,70 +45,86 @@ func (c *call) encodeJSON(result any, err error) *answer {
 	return a
 }
 
-type xmlError struct {
-	XMLName xml.Name `xml:"ErrorResponse"`
-	Space   string   `xml:"xmlns,attr"`
-	Error   struct {
-		Type, Code, Message string
-	}
-	RequestID string `xml:"RequestId"`
+// spaces are the XML namespaces of the services, without the version.
+var spaces = map[string]string{
+	"sns": "http://sns.amazonaws.com/doc/",
+	"sts": "https://sts.amazonaws.com/doc/",
+	"sqs": "http://queue.amazonaws.com/doc/",
 }
 
-// encodeXML writes an answer of the Query protocol.
+// space is the namespace of an answer. SQS answers an old client in the version that it asked for.
+func (c *call) space() string {
+	version := map[string]string{"sns": snsVersion, "sts": stsVersion, "sqs": sqsVersion}[c.service]
+	if c.service == "sqs" && slices.Contains(sqsVersions, c.version) {
+		version = c.version
+	}
+	if version == "" { // nothing says which service was meant
+		return ""
+	}
+	return spaces[c.service] + version + "/"
+}
+
+// encodeXML writes an answer of the Query protocol. SQS puts an XML declaration before it, and an
+// empty Detail into errors.
 func (c *call) encodeXML(result any, err error) *answer {
 	a := &answer{status: http.StatusOK, header: http.Header{}}
 	a.header.Set("Content-Type", "text/xml")
 	a.header.Set("X-Amzn-Requestid", c.requestID)
-	space := map[string]string{
-		"sns": "http://sns.amazonaws.com/doc/" + snsVersion + "/",
-		"sts": "https://sts.amazonaws.com/doc/" + stsVersion + "/",
-		"sqs": "http://queue.amazonaws.com/doc/" + sqsVersion + "/",
-	}[c.service]
+	var e xmlEncoder
+	if c.service == "sqs" {
+		e.WriteString(`<?xml version="1.0"?>`)
+	}
+	declared := e.Len()
+	if errors.Is(err, errNoOperation) {
+		a.status, a.body = http.StatusNotFound, []byte("<UnknownOperationException/>\n")
+		return a
+	}
 	if err == nil {
-		if a.body, err = c.encodeResult(space, result); err == nil {
-			return a
-		}
+		err = c.encodeResult(&e, result)
 	}
-	e := asAPI(err)
-	answer := xmlError{Space: space, RequestID: c.requestID}
-	answer.Error.Type, answer.Error.Code, answer.Error.Message = e.fault(), e.Code, e.Message
-	a.status = e.status()
-	a.body, err = xml.Marshal(answer)
 	if err != nil {
-		a.status = http.StatusInternalServerError
+		e.Truncate(declared)
+		a.status = c.encodeError(&e, asAPI(err))
 	}
+	a.body = e.Bytes()
 	return a
 }
 
 // encodeResult writes <ActionResponse><ActionResult>…</ActionResult><ResponseMetadata>….
-func (c *call) encodeResult(space string, result any) ([]byte, error) {
-	var b bytes.Buffer
-	e := xml.NewEncoder(&b)
-	response := xml.StartElement{
-		Name: xml.Name{Local: c.action + "Response"},
-		Attr: []xml.Attr{{Name: xml.Name{Local: "xmlns"}, Value: space}},
-	}
-	metadata := struct {
-		RequestID string `xml:"RequestId"`
-	}{c.requestID}
-	if err := e.EncodeToken(response); err != nil {
-		return nil, err
-	}
-	if result != nil {
-		if err := e.EncodeElement(result, xml.StartElement{Name: xml.Name{Local: c.action + "Result"}}); err != nil {
-			return nil, err
+func (c *call) encodeResult(e *xmlEncoder, result any) error {
+	e.WriteString("<" + c.action + `Response xmlns="` + c.space() + `">`)
+	switch {
+	case result == nil:
+	case c.service == "sqs":
+		e.action = c.action
+		if err := e.element(c.action+"Result", func() error { return e.structure(reflect.ValueOf(result)) }); err != nil {
+			return err
+		}
+	default:
+		if err := xml.NewEncoder(e).EncodeElement(result, xml.StartElement{Name: xml.Name{Local: c.action + "Result"}}); err != nil {
+			return err
 		}
 	}
-	if err := e.EncodeElement(metadata, xml.StartElement{Name: xml.Name{Local: "ResponseMetadata"}}); err != nil {
-		return nil, err
+	e.WriteString("<ResponseMetadata><RequestId>" + c.requestID + "</RequestId></ResponseMetadata></" + c.action + "Response>")
+	return nil
+}
+
+func (c *call) encodeError(e *xmlEncoder, err *apiError) (status int) {
+	code, message, detail := err.Code, err.Message, ""
+	if c.service == "sqs" {
+		code, detail = queryCode(err.Code), "<Detail/>"
+		if err.Code == "QueueDoesNotExist" {
+			message = strings.TrimSuffix(message, ".") + " for this wsdl version."
+		}
 	}
-	if err := e.EncodeToken(response.End()); err != nil {
-		return nil, err
+	e.WriteString("<ErrorResponse")
+	if space := c.space(); space != "" {
+		e.WriteString(` xmlns="` + space + `"`)
 	}
-	if err := e.Flush(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	e.WriteString("><Error><Type>" + err.fault() + "</Type><Code>" + code + "</Code><Message>")
+	xml.EscapeText(e, []byte(message)) //nolint:errcheck // a buffer takes everything
+	e.WriteString("</Message>" + detail + "</Error><RequestId>" + c.requestID + "</RequestId></ErrorResponse>")
+	return err.status()
 }
 
 // queryCodes are SQS's errors that had another name in the Query protocol. Source: the awsQueryError
@@ -117,6 +134,8 @@ var queryCodes = map[string]string{
 	"QueueNameExists":   "QueueAlreadyExists",
 	"KmsAccessDenied":   "KMS.AccessDeniedException",
 	"KmsThrottled":      "KMS.ThrottlingException",
+
+	"AccessDeniedException": "AccessDenied", // in no model: every service has it
 }
 
 // prefixed are those whose name only got a prefix.
@@ -134,36 +153,4 @@ func queryCode(code string) string {
 		return "AWS.SimpleQueueService." + code
 	}
 	return code
-}
-
-// describe tells a control function what a call is about.
-func (c *call) describe() *Request {
-	r := &Request{Service: c.service, Action: c.action, Region: c.region, Header: c.header, Body: c.body}
-	if c.form != nil {
-		r.Target = c.form.Get("TopicArn")
-		for _, key := range slices.Sorted(func(yield func(string) bool) {
-			for key := range c.form {
-				if strings.HasPrefix(key, "PublishBatchRequestEntries.member.") && strings.HasSuffix(key, ".Id") && !yield(key) {
-					return
-				}
-			}
-		}) {
-			r.Entries = append(r.Entries, c.form.Get(key))
-		}
-		return r
-	}
-	var body struct {
-		QueueURL string `json:"QueueUrl"`
-		Entries  []struct {
-			ID string `json:"Id"`
-		}
-	}
-	if err := json.Unmarshal(c.body, &body); err != nil {
-		return r // the action itself will say what is wrong with it
-	}
-	r.Target = body.QueueURL
-	for _, entry := range body.Entries {
-		r.Entries = append(r.Entries, entry.ID)
-	}
-	return r
 }

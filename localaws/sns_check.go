@@ -57,7 +57,7 @@ func (c *call) checkTopicARN(arn string) *apiError {
 	return nil
 }
 
-// topic finds a topic by its ARN. c.s.mu is held.
+// topic finds a topic that the caller may use, by its ARN. c.s.mu is held.
 func (c *call) topic(arn string) (*topic, *apiError) {
 	if e := c.checkTopicARN(arn); e != nil {
 		return nil, e
@@ -68,6 +68,9 @@ func (c *call) topic(arn string) (*topic, *apiError) {
 	t := c.s.sns.topics[arn]
 	if t == nil {
 		return nil, snsNotFound("Topic")
+	}
+	if e := c.mayUseTopic(t); e != nil {
+		return nil, e
 	}
 	return t, nil
 }
@@ -81,6 +84,9 @@ func (c *call) subscription() (*subscription, *apiError) {
 	sub := c.s.sns.subscriptions[arn]
 	if sub == nil || sub.region != c.region {
 		return nil, snsNotFound("Subscription")
+	}
+	if t := c.s.sns.topics[sub.topic]; sub.account != c.account && (t == nil || t.account != c.account) {
+		return nil, c.snsDenied("SNS:"+c.action, sub.topic, "because no resource-based policy allows the SNS:"+c.action+" action")
 	}
 	return sub, nil
 }

@@ -81,11 +81,7 @@ func (s *Server) send(t *topic, queueARN string, m sqsMessage) (why string) {
 	if q == nil {
 		return "the queue does not exist"
 	}
-	policy, err := iampolicy.Parse(q.policy)
-	if err != nil {
-		return err.Error()
-	}
-	d := policy.Evaluate(iampolicy.Request{
+	d := q.access.Evaluate(iampolicy.Request{
 		Principal: iampolicy.Principal{Service: "sns.amazonaws.com"},
 		Action:    "sqs:SendMessage",
 		Resource:  queueARN,

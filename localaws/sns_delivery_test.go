@@ -47,6 +47,10 @@ func TestQueuePolicyDecidesEachDelivery(t *testing.T) {
 				arrives = 0
 				want = []localaws.Drop{{Reason: tt.why, TopicARN: snsTopicARN, SubscriptionARN: sub, QueueARN: snsQueueARN("q"), MessageID: id}}
 			}
+			// A deny would keep the test from looking, too.
+			if _, err := k.sqs.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: map[string]string{"Policy": ""}}); err != nil {
+				t.Fatal(err)
+			}
 			if got := len(k.receive(t, url)); got != arrives {
 				t.Errorf("%d messages arrived, want %d", got, arrives)
 			}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/iampolicy"
 	"github.com/stationmaster/worker/internal/snsdelivery"
 	"github.com/stationmaster/worker/internal/snsfilter"
 )
@@ -44,6 +45,7 @@ type topic struct {
 	account       string // that owns it
 	fifo          bool
 	attributes    map[string]string  // as set; what is not set has its default on reading
+	access        *iampolicy.Policy  // of the attribute Policy; nil: the default, for the own account
 	delivery      *snsdelivery.Topic // its DeliveryPolicy; nil: none
 	tags          map[string]string
 	subscriptions []*subscription

@@ -89,6 +89,9 @@ func (c *call) deleteTopic() (any, error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if t := c.s.sns.topics[arn]; t != nil {
+		if e := c.mayUseTopic(t); e != nil {
+			return nil, e
+		}
 		for _, sub := range t.subscriptions {
 			sub.orphaned = time.Now()
 		}
@@ -214,6 +217,9 @@ func (t *topic) set(name, value string) {
 		delete(t.attributes, name)
 	default:
 		t.attributes[name] = value
+	}
+	if name == "Policy" {
+		t.access, _ = iampolicy.Parse(value) // it was checked
 	}
 }
 

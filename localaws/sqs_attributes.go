@@ -16,10 +16,10 @@ import (
 type settings struct {
 	visibility, delay, wait, retention time.Duration
 	maxSize                            int
-	policy                             string
 	fifo, contentDedup, groupScope     bool
-	redrive                            *redrive      // nil: messages are received for ever
-	allow                              *redriveAllow // nil: every queue may move messages here
+	access                             *iampolicy.Policy // nil: none
+	redrive                            *redrive          // nil: messages are received for ever
+	allow                              *redriveAllow     // nil: every queue may move messages here
 }
 
 type redrive struct {
@@ -131,15 +131,15 @@ func (c *call) readSettings(arn string, merged, changes map[string]string) (sett
 	set := settings{
 		visibility: seconds("VisibilityTimeout"), delay: seconds("DelaySeconds"),
 		wait: seconds("ReceiveMessageWaitTimeSeconds"), retention: seconds("MessageRetentionPeriod"),
-		maxSize: read["MaximumMessageSize"], policy: merged["Policy"],
+		maxSize: read["MaximumMessageSize"],
 	}
 	if err := set.readFIFO(merged); err != nil {
 		return settings{}, err
 	}
-	if err := checkPolicy(changes["Policy"]); err != nil {
+	var err error
+	if set.access, err = readPolicy(merged["Policy"]); err != nil {
 		return settings{}, err
 	}
-	var err error
 	if set.redrive, err = readRedrive(merged["RedrivePolicy"]); err != nil {
 		return settings{}, err
 	}
@@ -152,17 +152,18 @@ func (c *call) readSettings(arn string, merged, changes map[string]string) (sett
 	return set, err
 }
 
-func checkPolicy(policy string) error {
-	if policy == "" {
-		return nil
+func readPolicy(text string) (*iampolicy.Policy, error) {
+	if text == "" {
+		return nil, nil
 	}
-	if len(policy) > iampolicy.MaxBytes {
-		return &apiError{Status: 403, Code: "OverLimit", Message: "The policy is larger than " + strconv.Itoa(iampolicy.MaxBytes) + " bytes."}
+	if len(text) > iampolicy.MaxBytes {
+		return nil, &apiError{Status: 403, Code: "OverLimit", Message: "The policy is larger than " + strconv.Itoa(iampolicy.MaxBytes) + " bytes."}
 	}
-	if _, err := iampolicy.Parse(policy); err != nil {
-		return refuse("InvalidAttributeValue", "Invalid value for the parameter Policy. Reason: %v", err)
+	policy, err := iampolicy.Parse(text)
+	if err != nil {
+		return nil, refuse("InvalidAttributeValue", "Invalid value for the parameter Policy. Reason: %v", err)
 	}
-	return checkQuotas(policy)
+	return policy, checkQuotas(text)
 }
 
 func invalidRedrive(parameter, text, format string, args ...any) *apiError {

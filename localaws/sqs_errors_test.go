@@ -1,7 +1,6 @@
 package localaws_test
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -36,7 +35,7 @@ func TestSendRefuses(t *testing.T) {
 		says string
 	}{
 		{"no such queue", &sqs.SendMessageInput{QueueUrl: new("http://x/000000000000/none"), MessageBody: new("x")}, "AWS.SimpleQueueService.NonExistentQueue", "does not exist"},
-		{"no queue URL", &sqs.SendMessageInput{QueueUrl: new("work"), MessageBody: new("x")}, "InvalidAddress", ""},
+		{"no queue URL", &sqs.SendMessageInput{QueueUrl: new("http://x/work"), MessageBody: new("x")}, "AWS.SimpleQueueService.NonExistentQueue", ""},
 		{"empty body", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("")}, "MissingParameter", "MessageBody"},
 		{"NUL", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("a\x00b")}, "InvalidMessageContents", "Invalid characters"},
 		{"U+FFFF", &sqs.SendMessageInput{QueueUrl: queue, MessageBody: new("a\uffff")}, "InvalidMessageContents", ""},
@@ -195,40 +194,5 @@ func TestRawRequests(t *testing.T) {
 				t.Errorf("%d %s %q, want %d %s %q", status, code, header.Get("X-Amzn-Query-Error"), tt.status, tt.code, tt.query)
 			}
 		})
-	}
-}
-
-func TestOtherProtocolsSayWhatIsMissing(t *testing.T) {
-	k := newSQSKit()
-	request := func(body string, signed bool) *http.Request {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localaws.test/", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		if signed {
-			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host")
-		}
-		return r
-	}
-	tests := []struct {
-		body   string
-		signed bool
-		status int
-		says   string
-	}{
-		{"Action=ListQueues&Version=2012-11-05", true, 400, "Query protocol of SQS"},
-		{"Action=Dance&Version=2010-03-31", true, 400, "InvalidAction"},
-		{"Action=AssumeRole&Version=2011-06-15", true, 400, "AssumeRole of STS is not implemented here"},
-		{"Action=Dance&Version=2011-06-15", true, 400, "InvalidAction"},
-		{"", true, 400, "MissingAction"},
-		{"Action=GetCallerIdentity&Version=2011-06-15", false, 403, "MissingAuthenticationToken"},
-		{"Action=GetCallerIdentity&Version=2011-06-15", true, 200, "<Account>000000000000</Account>"},
-	}
-	for _, tt := range tests {
-		status, text, _ := roundTrip(t, k.Server, request(tt.body, tt.signed))
-		if status != tt.status || !strings.Contains(text, tt.says) {
-			t.Errorf("%q: %d %s, want %d with %q", tt.body, status, text, tt.status, tt.says)
-		}
 	}
 }

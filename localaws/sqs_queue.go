@@ -2,8 +2,6 @@ package localaws
 
 import (
 	"container/list"
-	"net/url"
-	"strings"
 	"time"
 )
 
@@ -45,45 +43,6 @@ type sqsQueue struct {
 	waiting  list.List        // of chan struct{}, one for each long poll; who is woken leaves the list
 	alarm    *time.Timer
 	alarmAt  time.Time
-}
-
-// queueByARN finds a queue, or nil. s.mu is held.
-func (s *Server) queueByARN(arn string) *sqsQueue { return s.queues[arn] }
-
-// queue finds the queue of a queue URL. Only the last two parts of its path count: the host is
-// whatever the client reaches the server by. s.mu is held.
-func (c *call) queue(queueURL string) (*sqsQueue, error) {
-	if queueURL == "" {
-		return nil, missing("QueueUrl")
-	}
-	u, err := url.Parse(queueURL)
-	if err != nil {
-		return nil, invalidAddress(queueURL)
-	}
-	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-	if len(parts) < 2 {
-		return nil, invalidAddress(queueURL)
-	}
-	account, name := parts[len(parts)-2], parts[len(parts)-1]
-	q := c.s.queues[c.arnOf(account, "sqs", name)]
-	if q == nil {
-		return nil, noSuchQueue()
-	}
-	c.s.advance()
-	q.tick(time.Now(), q.retention)
-	return q, nil
-}
-
-func (c *call) queueURL(q *sqsQueue) string {
-	return "http://" + c.host + "/" + q.account + "/" + q.name
-}
-
-func noSuchQueue() *apiError {
-	return refuse("QueueDoesNotExist", "The specified queue does not exist.")
-}
-
-func invalidAddress(address string) *apiError {
-	return &apiError{Status: 404, Code: "InvalidAddress", Message: "The address " + address + " is not valid for this endpoint."}
 }
 
 // next is a number that nothing else on this server has. s.mu is held.

@@ -93,6 +93,9 @@ func getQueueURL(c *call, in *struct {
 	if q == nil {
 		return nil, noSuchQueue()
 	}
+	if err := c.mayUse(q); err != nil {
+		return nil, err
+	}
 	return queueURLOutput{c.queueURL(q)}, nil
 }
 

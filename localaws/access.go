@@ -1,0 +1,127 @@
+package localaws
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stationmaster/worker/internal/iampolicy"
+)
+
+// verdict is what a resource's policy makes of a request; empty lets it through, else it says why
+// not, in the words of AWS's errors. The caller is the root user of an account: in its own account it
+// may do what no statement denies, in another's only what a statement allows.
+func (c *call) verdict(policy *iampolicy.Policy, owner, action, arn string) (because string) {
+	own := owner == c.account && !c.anonymous
+	if policy == nil && own {
+		return ""
+	}
+	r := iampolicy.Request{Action: action, Resource: arn, Context: c.conditions(owner)}
+	if !c.anonymous {
+		r.Principal.AWS = c.principal()
+	}
+	d := policy.Evaluate(r)
+	switch {
+	case d.ExplicitDeny:
+		return "with an explicit deny in a resource-based policy"
+	case d.Allowed || own:
+		return ""
+	default:
+		return "because no resource-based policy allows the " + action + " action"
+	}
+}
+
+// conditions are the condition keys of a request. The plain HTTP of a local server stands for AWS's
+// HTTPS: a policy that refuses the one means the other.
+func (c *call) conditions(owner string) map[string][]string {
+	now := time.Now().UTC()
+	ip, _, err := net.SplitHostPort(c.from)
+	if err != nil {
+		ip = "127.0.0.1" // Transport has no addresses
+	}
+	keys := map[string][]string{
+		"aws:SecureTransport":       {"true"},
+		"aws:SourceIp":              {ip},
+		"aws:UserAgent":             {c.header.Get("User-Agent")},
+		"aws:CurrentTime":           {now.Format(time.RFC3339)},
+		"aws:EpochTime":             {strconv.FormatInt(now.Unix(), 10)},
+		"aws:RequestedRegion":       {c.region},
+		"aws:ResourceAccount":       {owner},
+		"aws:PrincipalIsAWSService": {"false"},
+	}
+	if c.anonymous {
+		keys["aws:PrincipalType"] = []string{"Anonymous"}
+		return keys
+	}
+	keys["aws:PrincipalType"] = []string{"Account"}
+	keys["aws:PrincipalAccount"] = []string{c.account}
+	keys["aws:PrincipalArn"] = []string{c.principal()}
+	keys["aws:userid"] = []string{c.account}
+	if c.service == "sns" {
+		keys["AWS:SourceOwner"] = []string{c.account} // the key of SNS's default policies
+		for key, parameter := range map[string]string{"sns:Protocol": "Protocol", "sns:Endpoint": "Endpoint"} {
+			if c.form.Has(parameter) {
+				keys[key] = []string{c.form.Get(parameter)}
+			}
+		}
+	}
+	return keys
+}
+
+// inPolicies is the name that policies know the call's action by.
+func (c *call) inPolicies() string {
+	if c.def.as != "" {
+		return c.def.as
+	}
+	return c.action
+}
+
+// mayUse says why a caller may not use a queue, or nil. s.mu is held.
+func (c *call) mayUse(q *sqsQueue) error {
+	action := "sqs:" + strings.ToLower(c.inPolicies())
+	switch {
+	case c.def.own && (q.account != c.account || c.anonymous):
+		// No policy can grant these.
+		return c.queueDenied(q, action, "because no resource-based policy allows the "+action+" action")
+	case c.action == "SetQueueAttributes":
+		return nil // a policy that denies everything can be replaced by the root user, who asks here
+	}
+	if because := c.verdict(q.access, q.account, action, q.arn); because != "" {
+		return c.queueDenied(q, action, because)
+	}
+	return nil
+}
+
+// queueDenied is SQS's refusal. The anonymous have no name to be told.
+func (c *call) queueDenied(q *sqsQueue, action, because string) error {
+	e := &apiError{
+		Status: http.StatusForbidden, Code: "AccessDeniedException",
+		Message: "User: " + c.principal() + " is not authorized to perform: " + action + " on resource: " + q.arn + " " + because,
+	}
+	if c.anonymous {
+		e.Message = "Access to the resource " + c.queueURL(q) + " is denied."
+	}
+	return e
+}
+
+// mayUseTopic says why a caller may not use a topic, or nil. Without a policy of its own a topic is
+// its account's alone. s.mu is held.
+func (c *call) mayUseTopic(t *topic) *apiError {
+	action := "SNS:" + c.inPolicies()
+	if c.action == "SetTopicAttributes" && t.account == c.account {
+		return nil // as with SetQueueAttributes
+	}
+	if because := c.verdict(t.access, t.account, action, t.arn); because != "" {
+		return c.snsDenied(action, t.arn, because)
+	}
+	return nil
+}
+
+func (c *call) snsDenied(action, arn, because string) *apiError {
+	return &apiError{
+		Status: http.StatusForbidden, Code: "AuthorizationError",
+		Message: "User: " + c.principal() + " is not authorized to perform: " + action + " on resource: " + arn + " " + because,
+	}
+}
