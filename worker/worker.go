@@ -101,7 +101,9 @@ func (w *Worker) connect(ctx context.Context) error {
 	if cfg.BaseEndpoint != nil && !w.o.embedded {
 		w.log.LogAttrs(ctx, slog.LevelWarn, "AWS is replaced by another endpoint", slog.String("addr", *cfg.BaseEndpoint))
 	}
-	w.api = awsapi.New(cfg, awsapi.Options{Conns: connections(w.loaded.Config)})
+	w.api = awsapi.New(cfg, awsapi.Options{
+		Conns: connections(w.loaded.Config), Standard: w.loaded.Config.Worker.HTTPClient == "standard",
+	})
 	w.account, err = identify(ctx, w.api, cfg)
 	return err
 }

@@ -63,6 +63,17 @@ func (b *batch) refused(entries []types.BatchResultErrorEntry) []error {
 	return b.errs
 }
 
+// answers reads the answer of a settle: what was accepted, whose ids id tells, and what was not.
+func answers[E any](b *batch, accepted []E, refused []types.BatchResultErrorEntry, id func(*E) *string) []error {
+	if len(accepted) == b.n {
+		return nil
+	}
+	for i := range accepted {
+		b.accept(id(&accepted[i]))
+	}
+	return b.refused(refused)
+}
+
 // failed answers every entry with the error of the whole request.
 func (b *batch) failed(err error) []error {
 	return queue.Each(wrap(b.op, b.queue, b.lost(err)), b.n)

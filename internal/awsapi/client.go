@@ -36,11 +36,16 @@ type Options struct {
 	// Conns is how many idle connections each pool keeps to one host: at least the number of
 	// receive loops and settlers of the process. 0 means 128.
 	Conns int
+	// Standard leaves everything to net/http and to the SDK's middleware: for whoever instruments
+	// them, or wants to rule this program's own way to SQS out as a cause.
+	Standard bool
 }
 
 // Client talks to SQS, SNS and STS of one account and region. It is safe for concurrent use.
 type Client struct {
 	receive, settle, control *sqs.Client
+	// received and settled make the frequent calls of the clients above; nil where the SDK makes all.
+	received, settled *direct
 
 	topics   *sns.Client
 	identity *sts.Client
@@ -56,25 +61,37 @@ func New(cfg aws.Config, o Options) *Client {
 	if cfg.Credentials != nil {
 		cfg.Credentials = &markedCredentials{cfg.Credentials}
 	}
-	return &Client{
-		receive:  newSQS(cfg, o.Conns, 1),
-		settle:   newSQS(cfg, o.Conns, 4),
-		control:  newSQS(cfg, o.Conns, 5),
+	c := &Client{
+		control:  sqs.NewFromConfig(pooled(cfg, o.Conns), tuned(newRetryer(5))),
 		topics:   newSNS(cfg, o.Conns),
 		identity: sts.NewFromConfig(pooled(cfg, o.Conns)),
 		region:   cfg.Region,
 	}
+	c.receive, c.received = newFrequent(cfg, o, newRetryer(1))
+	c.settle, c.settled = newFrequent(cfg, o, newRetryer(4))
+	return c
 }
 
-func newSQS(cfg aws.Config, conns, attempts int) *sqs.Client {
-	return sqs.NewFromConfig(pooled(cfg, conns), func(o *sqs.Options) {
+// newFrequent makes a client whose frequent calls go the direct way, unless that is off.
+func newFrequent(cfg aws.Config, o Options, retryer aws.RetryerV2) (*sqs.Client, *direct) {
+	cfg = pooled(cfg, o.Conns)
+	d := newDirect(cfg, retryer)
+	if o.Standard || d == nil {
+		return sqs.NewFromConfig(cfg, tuned(retryer)), nil
+	}
+	cfg.HTTPClient = d
+	return sqs.NewFromConfig(cfg, tuned(retryer)), d
+}
+
+func tuned(retryer aws.Retryer) func(*sqs.Options) {
+	return func(o *sqs.Options) {
 		// One bad body would fail a whole receive of ten; Receive checks each message by itself.
 		o.DisableMessageChecksumValidation = true
 		// AWS_MAX_ATTEMPTS is meant for programs that have no retries of their own; here it would
 		// multiply with the poller's backoff.
 		o.RetryMaxAttempts = 0
-		o.Retryer = newRetryer(attempts)
-	})
+		o.Retryer = retryer
+	}
 }
 
 func newSNS(cfg aws.Config, conns int) *sns.Client {
@@ -86,18 +103,21 @@ func newSNS(cfg aws.Config, conns int) *sns.Client {
 
 // newRetryer never is adaptive: that mode delays good requests after a throttle, and a settle that
 // waits may lose its lease.
-func newRetryer(attempts int) aws.Retryer {
+func newRetryer(attempts int) aws.RetryerV2 {
 	if attempts == 1 {
 		return aws.NopRetryer{}
 	}
-	r := retry.NewStandard(func(o *retry.StandardOptions) {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = attempts
 		o.MaxBackoff = time.Second
+		o.Retryables = append(o.Retryables, passing)
 	})
-	// Transient errors that the SDK's lists leave out.
-	return retry.AddWithErrorCodes(r, "Throttled", "KMSThrottling", "KMS.ThrottlingException",
-		"KmsThrottled", "OverLimit", "ConcurrentAccess")
 }
+
+// passing are the codes of transient errors that the SDK's lists leave out.
+var passing = retry.RetryableErrorCode{Codes: map[string]struct{}{
+	"Throttled": {}, "KMSThrottling": {}, "KMS.ThrottlingException": {}, "KmsThrottled": {}, "OverLimit": {}, "ConcurrentAccess": {},
+}}
 
 // pooled gives cfg a connection pool of its own, keeping what a user configured on the SDK's
 // client (a certificate bundle, a proxy).

@@ -88,36 +88,67 @@ func (q *Queue) Receive(ctx context.Context, n int, wait time.Duration) ([]queue
 	}
 	call, cancel := context.WithTimeout(ctx, bound+receiveSlack)
 	defer cancel()
-	out, err := q.client.receive.ReceiveMessage(call, &sqs.ReceiveMessageInput{
+	n, seconds := min(n, queue.MaxBatch), wholeSeconds(min(wait, queue.MaxWait))
+	q.requests.Add(1) // this client makes one attempt
+	ds, corrupt, first, done := q.receiveDirect(call, n, seconds, lease)
+	if !done {
+		if ds, corrupt, err = q.receiveBySDK(call, n, seconds, lease, first); err != nil {
+			return nil, wrap("receive from", q.name, err)
+		}
+	}
+	if corrupt != nil {
+		err = wrap("receive from", q.name, fmt.Errorf("%d of %d messages do not match their MD5 and are left to come back: %s",
+			len(corrupt), len(corrupt)+len(ds), strings.Join(corrupt, " ")))
+	}
+	return ds, err
+}
+
+// receiveDirect makes the call without the SDK; done is false when that has to do it, with what came
+// of the first try.
+func (q *Queue) receiveDirect(ctx context.Context, n int, wait int32, lease time.Duration) (ds []queue.Delivery, corrupt []string, first *taken, done bool) {
+	d := q.client.received
+	w, t := d.begin(receiveCall)
+	if w == nil {
+		return nil, nil, nil, false
+	}
+	w.body = appendReceive(w.body, q.url, int32(n), q.visibility, wait)
+	answer, first := d.send(ctx, w, t)
+	if answer == nil {
+		return nil, nil, first, false
+	}
+	ds, corrupt, ok := decodeMessages(answer.Body, time.Now(), lease)
+	if !ok {
+		return nil, nil, d.takeover(answer), false
+	}
+	answer.Release()
+	return ds, corrupt, nil, true
+}
+
+func (q *Queue) receiveBySDK(ctx context.Context, n int, wait int32, lease time.Duration, first *taken) (ds []queue.Delivery, corrupt []string, err error) {
+	out, err := q.client.receive.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:                    &q.url,
-		MaxNumberOfMessages:         int32(min(n, queue.MaxBatch)),
-		WaitTimeSeconds:             wholeSeconds(min(wait, queue.MaxWait)),
+		MaxNumberOfMessages:         int32(n),
+		WaitTimeSeconds:             wait,
 		VisibilityTimeout:           q.visibility,
 		MessageSystemAttributeNames: askSystem,
 		MessageAttributeNames:       askAttributes,
-	})
-	q.requests.Add(1) // this client makes one attempt
+	}, first.options()...)
 	if err != nil {
-		return nil, wrap("receive from", q.name, err)
+		return nil, nil, err
 	}
 	received := time.Now()
-	deliveries := make([]queue.Delivery, len(out.Messages))
+	ds = make([]queue.Delivery, len(out.Messages))
 	sound := 0
-	var corrupt []string
 	for i := range out.Messages {
 		m := &out.Messages[i]
 		if !intact(m.Body, m.MD5OfBody) {
 			corrupt = append(corrupt, value(m.MessageId))
 			continue
 		}
-		read(&deliveries[sound], m, received, lease)
+		read(&ds[sound], m, received, lease)
 		sound++
 	}
-	if corrupt != nil {
-		err = wrap("receive from", q.name, fmt.Errorf(
-			"%d of %d messages do not match their MD5 and are left to come back: %s", len(corrupt), len(out.Messages), strings.Join(corrupt, " ")))
-	}
-	return deliveries[:sound], err
+	return ds[:sound], corrupt, nil
 }
 
 // leaseFor returns how long a delivery received now may be held, less the margin.

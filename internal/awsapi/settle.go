@@ -19,25 +19,45 @@ func (q *Queue) Delete(ctx context.Context, handles []queue.ReceiptHandle) []err
 	if b.n == 0 || b.n > queue.MaxBatch {
 		return b.wrongSize()
 	}
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	done, first := q.settleDirect(ctx, deleteCall, handles, nil)
+	if done {
+		return nil
+	}
 	entries := make([]types.DeleteMessageBatchRequestEntry, b.n)
 	for i := range handles {
 		entries[i] = types.DeleteMessageBatchRequestEntry{Id: &ids[i], ReceiptHandle: (*string)(&handles[i])}
 	}
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
-	defer cancel()
-	out, err := q.client.settle.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &q.url, Entries: entries})
+	out, err := q.client.settle.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &q.url, Entries: entries}, first.options()...)
 	if err != nil {
 		q.requests.Add(attemptsOf(err))
 		return b.failed(err)
 	}
 	q.requests.Add(attempts(out.ResultMetadata))
-	if len(out.Successful) == b.n {
-		return nil
+	return answers(&b, out.Successful, out.Failed, func(e *types.DeleteMessageBatchResultEntry) *string { return e.Id })
+}
+
+// settleDirect makes the call without the SDK; done says that every entry was accepted. Otherwise
+// the SDK has to do it, with what came of the first try.
+func (q *Queue) settleDirect(ctx context.Context, op operation, handles []queue.ReceiptHandle, visible []time.Duration) (done bool, first *taken) {
+	d := q.client.settled
+	w, t := d.begin(op)
+	if w == nil {
+		return false, nil
 	}
-	for i := range out.Successful {
-		b.accept(out.Successful[i].Id)
+	w.body = appendSettle(w.body, q.url, handles, visible)
+	answer, first := d.send(ctx, w, t)
+	if answer == nil {
+		return false, first
 	}
-	return b.refused(out.Failed)
+	if !decodeSettled(answer.Body, len(handles)) {
+		return false, d.takeover(answer)
+	}
+	answer.Release()
+	q.requests.Add(1)
+	d.succeeded(ctx)
+	return true, nil
 }
 
 // ChangeVisibility hides handles[i] for visible[i] from now, in whole seconds rounded up; 0 gives
@@ -50,30 +70,30 @@ func (q *Queue) ChangeVisibility(ctx context.Context, handles []queue.ReceiptHan
 	if len(visible) != b.n {
 		return b.failed(fmt.Errorf("%w: %d handles with %d durations", queue.ErrRejected, b.n, len(visible)))
 	}
-	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, b.n)
-	for i := range handles {
+	for _, v := range visible {
 		// Checked here, so that InvalidParameterValue can only be about the receipt.
-		if visible[i] < 0 || visible[i] > queue.MaxHeld {
-			return b.failed(fmt.Errorf("%w: visibility timeout %s, must be 0s to %s", queue.ErrRejected, visible[i], queue.MaxHeld))
-		}
-		entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{
-			Id: &ids[i], ReceiptHandle: (*string)(&handles[i]), VisibilityTimeout: wholeSeconds(visible[i]),
+		if v < 0 || v > queue.MaxHeld {
+			return b.failed(fmt.Errorf("%w: visibility timeout %s, must be 0s to %s", queue.ErrRejected, v, queue.MaxHeld))
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
+	done, first := q.settleDirect(ctx, hideCall, handles, visible)
+	if done {
+		return nil
+	}
+	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, b.n)
+	for i := range handles {
+		entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{
+			Id: &ids[i], ReceiptHandle: (*string)(&handles[i]), VisibilityTimeout: wholeSeconds(visible[i]),
+		}
+	}
 	out, err := q.client.settle.ChangeMessageVisibilityBatch(ctx,
-		&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.url, Entries: entries})
+		&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.url, Entries: entries}, first.options()...)
 	if err != nil {
 		q.requests.Add(attemptsOf(err))
 		return b.failed(err)
 	}
 	q.requests.Add(attempts(out.ResultMetadata))
-	if len(out.Successful) == b.n {
-		return nil
-	}
-	for i := range out.Successful {
-		b.accept(out.Successful[i].Id)
-	}
-	return b.refused(out.Failed)
+	return answers(&b, out.Successful, out.Failed, func(e *types.ChangeMessageVisibilityBatchResultEntry) *string { return e.Id })
 }

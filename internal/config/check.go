@@ -50,6 +50,7 @@ func (c *checker) worker() {
 	c.budget()
 	c.oneOf("worker.log_level", w.LogLevel, "debug", "info", "warn", "error")
 	c.oneOf("worker.log_format", w.LogFormat, "auto", "text", "json")
+	c.oneOf("worker.http_client", w.HTTPClient, "lean", "standard")
 	if w.Endpoint != "" {
 		c.webAddress("worker.endpoint", w.Endpoint)
 	}

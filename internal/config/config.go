@@ -34,6 +34,8 @@ type Worker struct {
 	DrainTimeout time.Duration `config:"drain_timeout"`
 	LogLevel     string        `config:"log_level"`  // debug, info, warn or error
 	LogFormat    string        `config:"log_format"` // text, json or auto
+	// HTTPClient is how requests reach SQS: lean, or standard, which is net/http and the SDK alone.
+	HTTPClient string `config:"http_client"`
 	// Region and Endpoint replace what AWS's own variables and profiles say; empty leaves it to them.
 	Region   string `config:"region"`
 	Endpoint string `config:"endpoint"`
@@ -147,7 +149,7 @@ const (
 func defaults() Config {
 	return Config{
 		// Kubernetes kills after 30 s unless told otherwise.
-		Worker: Worker{DrainTimeout: 25 * time.Second, LogLevel: "info", LogFormat: "auto"},
+		Worker: Worker{DrainTimeout: 25 * time.Second, LogLevel: "info", LogFormat: "auto", HTTPClient: "lean"},
 		Admin:  Admin{Addr: "127.0.0.1:8080"},
 	}
 }

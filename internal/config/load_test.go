@@ -18,7 +18,7 @@ import (
 func TestDefaults(t *testing.T) {
 	l := mustLoad(t, topic+queue+sub)
 	want := config.Config{
-		Worker: config.Worker{DrainTimeout: 25 * time.Second, LogLevel: "info", LogFormat: "auto"},
+		Worker: config.Worker{DrainTimeout: 25 * time.Second, LogLevel: "info", LogFormat: "auto", HTTPClient: "lean"},
 		Admin:  config.Admin{Addr: "127.0.0.1:8080"},
 		Topics: map[string]config.Topic{"t": {Name: "t", Manage: true}},
 		Queues: map[string]config.Queue{"q": {

@@ -109,6 +109,7 @@ smtp_addr = "127.0.0.1:1025"
 		{"worker.budget", "0", "default"},
 		{"worker.drain_timeout", "25s", "default"},
 		{"worker.endpoint", "", "default"},
+		{"worker.http_client", "lean", "default"},
 		{"worker.log_format", "auto", "default"},
 		{"worker.log_level", "info", "default"},
 		{"worker.region", "", "default"},
