@@ -5,11 +5,11 @@
 // loses in silence (a queue policy that does not let SNS in, a subscription to a queue that is
 // gone) is lost here in silence too. Dropped tells a test of it; the API never does.
 //
-// What it does not do yet answers with UnsupportedOperation: FIFO topics, SQS's old Query protocol.
-// Subscriptions to queues and to HTTP endpoints deliver; those to mail, phones, functions and streams
-// can be made, and Dropped tells of each message that they would get. Posts to HTTP endpoints reach
-// loopback addresses only, unless Options.Deliver carries them further. Envelopes are signed, with a
-// certificate that this server shows.
+// What it does not do yet answers with UnsupportedOperation: SQS's old Query protocol, archives of
+// topics. Subscriptions to queues and to HTTP endpoints deliver; those to mail, phones, functions and
+// streams can be made, and Dropped tells of each message that they would get. Posts to HTTP endpoints
+// reach loopback addresses only, unless Options.Deliver carries them further. Envelopes are signed,
+// with a certificate that this server shows.
 //
 // What it does simpler than AWS: changes take effect at once, retries come without jitter, counts are
 // exact, a purge is instant, encryption is only remembered, fair queues do not look at how long

@@ -8,13 +8,13 @@ const (
 
 // snsActions are the actions of SNS.
 var snsActions = []action{
-	{name: "AddPermission", does: "lets another account use a topic"},
+	{name: "AddPermission", does: "lets another account use a topic", run: (*call).addPermission},
 	{name: "CheckIfPhoneNumberIsOptedOut", does: forSMS + "whether a number gets any"},
 	{name: "ConfirmSubscription", does: "confirms a subscription by its token", run: (*call).confirmSubscription, open: true},
 	{name: "CreatePlatformApplication", does: forMobile + "an application"},
 	{name: "CreatePlatformEndpoint", does: forMobile + "a device"},
 	{name: "CreateSMSSandboxPhoneNumber", does: forSMS + "a number to try with"},
-	{name: "CreateTopic", does: "creates a topic", run: (*call).createTopic, lacks: "FIFO topics"},
+	{name: "CreateTopic", does: "creates a topic", run: (*call).createTopic, lacks: "ArchivePolicy"},
 	{name: "DeleteEndpoint", does: forMobile + "removes a device"},
 	{name: "DeletePlatformApplication", does: forMobile + "removes an application"},
 	{name: "DeleteSMSSandboxPhoneNumber", does: forSMS + "removes a number to try with"},
@@ -39,7 +39,7 @@ var snsActions = []action{
 	{name: "Publish", does: "publishes a message to a topic", run: (*call).publish, lacks: "phone numbers and devices"},
 	{name: "PublishBatch", does: "publishes up to ten", run: (*call).publishBatch, as: "Publish"},
 	{name: "PutDataProtectionPolicy", does: "sets a topic's data protection policy"},
-	{name: "RemovePermission", does: "takes a permission away"},
+	{name: "RemovePermission", does: "takes a permission away", run: (*call).removePermission},
 	{name: "SetEndpointAttributes", does: forMobile + "changes a device"},
 	{name: "SetPlatformApplicationAttributes", does: forMobile + "changes an application"},
 	{name: "SetSMSAttributes", does: forSMS + "changes the settings"},

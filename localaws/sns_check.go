@@ -62,9 +62,6 @@ func (c *call) topic(arn string) (*topic, *apiError) {
 	if e := c.checkTopicARN(arn); e != nil {
 		return nil, e
 	}
-	if strings.HasSuffix(arn, ".fifo") {
-		return nil, unsupported("a FIFO topic (" + arn + ")")
-	}
 	t := c.s.sns.topics[arn]
 	if t == nil {
 		return nil, snsNotFound("Topic")
@@ -110,10 +107,10 @@ func checkSubject(subject string) *apiError {
 	return nil
 }
 
-// checkGroupID: 1 to 128 printable ASCII characters without spaces.
-func checkGroupID(id string) *apiError {
+// checkID: of a group or for deduplication, 1 to 128 printable ASCII characters without spaces.
+func checkID(name, id string) *apiError {
 	if id == "" || len(id) > 128 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return invalidParameter("MessageGroupId Reason: it must have 1 to 128 characters of a-z, A-Z, 0-9 and ASCII punctuation")
+		return invalidParameter("%s Reason: it must have 1 to 128 characters of a-z, A-Z, 0-9 and ASCII punctuation", name)
 	}
 	return nil
 }

@@ -35,6 +35,9 @@ func (c *call) ask(t *topic, sub *subscription, kind string) []Drop {
 	switch protocol := sub.options.protocol; {
 	case protocol == "sqs":
 		m := sqsMessage{body: body, seal: seal}
+		if sub.options.fifoTarget {
+			m.groupID, m.dedupID = sub.arn, id // inferred: a FIFO queue takes nothing without them
+		}
 		if why := c.s.send(t, sub.endpoint, m); why != "" {
 			return []Drop{sub.drop(kind+": "+why, id)}
 		}

@@ -15,6 +15,9 @@ const maxRawAttributes = 10
 // fanOut delivers a message to each subscription that lets it pass, and returns what was lost: a
 // refusal by the queue is no error to the publisher, and SNS does not try again. c.s.mu is held.
 func (c *call) fanOut(t *topic, p *published) (lost []Drop) {
+	if t.enter(p) {
+		return nil
+	}
 	seen := p.seen()
 	for _, sub := range t.subscriptions {
 		protocol := sub.options.protocol
@@ -115,7 +118,7 @@ func (p *published) letter(t *topic, sub *subscription) sqsMessage {
 	case !t.fifo:
 		m.groupID = p.groupID
 	case sub.options.fifoTarget:
-		m.groupID = p.groupID
+		m.groupID, m.dedupID = p.groupID, p.dedupID
 	}
 	if !sub.options.raw {
 		e := p.envelope(t, sub.options.protocol)

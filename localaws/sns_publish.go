@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -17,6 +18,7 @@ type published struct {
 	protocols  map[string]string // of MessageStructure=json: a message per protocol, and "default"
 	attributes map[string]sqsAttribute
 	groupID    string
+	dedupID    string
 	sequence   string // SequenceNumber, of a FIFO topic
 	trace      string // AWSTraceHeader
 	host       string // as the publisher called this server
@@ -45,15 +47,20 @@ func (p *published) size() int {
 }
 
 type publishAnswer struct {
-	MessageID string `xml:"MessageId"`
+	MessageID      string `xml:"MessageId"`
+	SequenceNumber string `xml:",omitempty"` // of a FIFO topic
 }
 
 func (c *call) publish() (any, error) {
 	f := queryForm(c.form)
 	arn := f.get("TopicArn")
-	switch {
+	switch number := f.get("PhoneNumber"); {
+	case number != "" && !phone.MatchString(number):
+		return nil, invalidParameter("PhoneNumber Reason: %s is not valid to publish to", number)
 	case f.has("PhoneNumber"):
 		return nil, unsupported("a publish to a phone number")
+	case arn == "" && strings.Contains(f.get("TargetArn"), ":endpoint/"):
+		return nil, invalidParameter("TargetArn Reason: No endpoint found for the target arn specified")
 	case arn == "":
 		arn = f.get("TargetArn") // which may name a topic too
 	}
@@ -66,6 +73,9 @@ func (c *call) publish() (any, error) {
 	if e == nil && p.size() > t.maximumSize() {
 		e = invalidParameter("Message too long")
 	}
+	if e == nil {
+		e = p.order(t)
+	}
 	if e != nil {
 		c.s.mu.Unlock()
 		return nil, e
@@ -73,7 +83,7 @@ func (c *call) publish() (any, error) {
 	drops := c.fanOut(t, p)
 	c.s.mu.Unlock()
 	c.tell(drops)
-	return publishAnswer{p.id}, nil
+	return publishAnswer{p.id, p.sequence}, nil
 }
 
 func (t *topic) maximumSize() int {
@@ -96,7 +106,7 @@ func (c *call) read(prefix string, position int) (*published, *apiError) {
 	f := queryForm(c.form)
 	p := &published{
 		id: newID(), at: time.Now(), subject: f.get(prefix + "Subject"), message: f.get(prefix + "Message"),
-		groupID: f.get(prefix + "MessageGroupId"), trace: c.header.Get("X-Amzn-Trace-Id"), host: c.host,
+		groupID: f.get(prefix + "MessageGroupId"), dedupID: f.get(prefix + "MessageDeduplicationId"), trace: c.header.Get("X-Amzn-Trace-Id"), host: c.host,
 	}
 	if f.has(prefix + "Subject") {
 		if e := checkSubject(p.subject); e != nil {
@@ -113,12 +123,11 @@ func (c *call) read(prefix string, position int) (*published, *apiError) {
 	if p.attributes, e = f.messageAttributes(prefix, position); e != nil {
 		return nil, e
 	}
-	if f.has(prefix + "MessageDeduplicationId") {
-		return nil, invalidParameter("MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid for this topic type")
-	}
-	if f.has(prefix + "MessageGroupId") {
-		if e := checkGroupID(p.groupID); e != nil {
-			return nil, e
+	for _, name := range []string{"MessageGroupId", "MessageDeduplicationId"} {
+		if f.has(prefix + name) {
+			if e := checkID(name, f.get(prefix+name)); e != nil {
+				return nil, e
+			}
 		}
 	}
 	return p, p.structure(f.get(prefix + "MessageStructure"))
@@ -166,6 +175,10 @@ func (c *call) publishBatch() (any, error) {
 	total := 0
 	for _, p := range entries {
 		total += p.size()
+		if e := p.order(t); e != nil {
+			c.s.mu.Unlock()
+			return nil, e
+		}
 	}
 	if total > t.maximumSize() {
 		c.s.mu.Unlock()
@@ -178,7 +191,7 @@ func (c *call) publishBatch() (any, error) {
 			continue
 		}
 		drops = append(drops, c.fanOut(t, p)...)
-		answer.Successful.Member = append(answer.Successful.Member, batchDone{ids[i], p.id})
+		answer.Successful.Member = append(answer.Successful.Member, batchDone{ids[i], p.id, p.sequence})
 	}
 	c.s.mu.Unlock()
 	c.tell(drops)
@@ -195,8 +208,9 @@ type batchAnswer struct {
 }
 
 type batchDone struct {
-	ID        string `xml:"Id"`
-	MessageID string `xml:"MessageId"`
+	ID             string `xml:"Id"`
+	MessageID      string `xml:"MessageId"`
+	SequenceNumber string `xml:",omitempty"`
 }
 
 type batchFailed struct {

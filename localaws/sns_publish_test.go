@@ -205,7 +205,7 @@ func TestPublishErrors(t *testing.T) {
 		{&sns.PublishInput{Message: aws.String("m"), MessageDeduplicationId: aws.String("d")}, "InvalidParameter", "Invalid parameter: MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid for this topic type"},
 		{&sns.PublishInput{Message: aws.String("m"), MessageGroupId: aws.String("a b")}, "InvalidParameter", ""},
 		{&sns.PublishInput{Message: aws.String("m"), TopicArn: aws.String(snsTopicARN + "x")}, "NotFound", "Topic does not exist"},
-		{&sns.PublishInput{Message: aws.String("m"), TopicArn: aws.String("arn:aws:sns:us-east-1:000000000000:a.fifo")}, "UnsupportedOperation", ""},
+		{&sns.PublishInput{Message: aws.String("m"), MessageDeduplicationId: aws.String("a b")}, "InvalidParameter", ""},
 		{&sns.PublishInput{Message: aws.String("m"), TopicArn: aws.String("arn:aws:sns:eu-west-1:000000000000:invitations")}, "InvalidParameter", "Invalid parameter: TopicArn"},
 		{attribute(".a", snsText("String", "x")), "ParameterValueInvalid", "Invalid message attribute name starting with character '.' was found."},
 		{attribute("a..b", snsText("String", "x")), "ParameterValueInvalid", "Message attribute name can not have successive '.' character."},
@@ -222,8 +222,19 @@ func TestPublishErrors(t *testing.T) {
 			t.Errorf("%+v: %v, want %s: %s", tt.in, err, tt.code, tt.text)
 		}
 	}
-	if _, err := k.sns.Publish(t.Context(), &sns.PublishInput{PhoneNumber: aws.String("+491"), Message: aws.String("m")}); err == nil {
-		t.Error("a message to a phone was accepted")
+	for _, tt := range []struct {
+		in   *sns.PublishInput
+		text string
+	}{
+		{&sns.PublishInput{PhoneNumber: aws.String("+1a234")}, "Invalid parameter: PhoneNumber Reason: +1a234 is not valid to publish to"},
+		{&sns.PublishInput{PhoneNumber: aws.String("+15551234567")}, "a publish to a phone number is not supported by this server yet"},
+		{&sns.PublishInput{TargetArn: aws.String("arn:aws:sns:us-east-1:000000000000:endpoint/APNS/app/id")}, "Invalid parameter: TargetArn Reason: No endpoint found for the target arn specified"},
+	} {
+		tt.in.Message = aws.String("m")
+		_, err := k.sns.Publish(t.Context(), tt.in)
+		if _, text := snsCode(err); text != tt.text {
+			t.Errorf("%v, want %s", err, tt.text)
+		}
 	}
 }
 

@@ -50,6 +50,10 @@ type topic struct {
 	tags          map[string]string
 	subscriptions []*subscription
 	deleted       int // subscriptions that were
+
+	// Of a FIFO topic: what was published lately, and how much was in all.
+	recent   memory[accepted]
+	sequence uint64
 }
 
 type subscription struct {

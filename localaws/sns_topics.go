@@ -28,19 +28,17 @@ func (c *call) createTopic() (any, error) {
 	f := queryForm(c.form)
 	name := f.get("Name")
 	attributes, tags := f.entries("Attributes"), map[string]string(nil)
-	if strings.HasSuffix(name, ".fifo") || strings.EqualFold(attributes["FifoTopic"], "true") {
-		return nil, unsupported("a FIFO topic (" + name + ")")
-	}
-	if name == "" || len(name) > 256 || strings.ContainsFunc(name, func(r rune) bool { return !isWord(r) }) {
+	fifo := strings.EqualFold(attributes["FifoTopic"], "true")
+	if !topicName(name, fifo) {
 		return nil, invalidParameter("Topic Name")
 	}
 	tags, e := f.tags()
 	if e != nil {
 		return nil, e
 	}
-	delete(attributes, "FifoTopic") // "false" says what the name says already
+	delete(attributes, "FifoTopic") // the name says the same
 	for _, attribute := range slices.Sorted(maps.Keys(attributes)) {
-		if e := checkTopicAttribute(attribute, attributes[attribute]); e != nil {
+		if e := checkTopicAttribute(attribute, attributes[attribute], fifo); e != nil {
 			return nil, invalidParameter("Attributes Reason: %s", strings.TrimPrefix(e.Message, "Invalid parameter: "))
 		}
 	}
@@ -53,7 +51,7 @@ func (c *call) createTopic() (any, error) {
 	arn := c.arn("sns", name)
 	t := c.s.sns.topics[arn]
 	if t == nil {
-		t = &topic{serial: c.s.sns.next(), arn: arn, region: c.region, account: c.account, attributes: map[string]string{}, tags: map[string]string{}}
+		t = &topic{serial: c.s.sns.next(), arn: arn, region: c.region, account: c.account, fifo: fifo, attributes: map[string]string{}, tags: map[string]string{}}
 		for attribute, value := range attributes {
 			t.set(attribute, value)
 		}
@@ -172,6 +170,9 @@ func (t *topic) describe() map[string]string {
 		"SubscriptionsPending":    strconv.Itoa(pending),
 		"SubscriptionsDeleted":    strconv.Itoa(t.deleted),
 	}
+	if t.fifo {
+		all["FifoTopic"], all["ContentBasedDeduplication"] = "true", "false"
+	}
 	maps.Copy(all, t.attributes)
 	if t.delivery != nil {
 		all["DeliveryPolicy"] = t.delivery.String()
@@ -187,12 +188,12 @@ func defaultTopicPolicy(arn, account string) string {
 
 func (c *call) setTopicAttributes() (any, error) {
 	name, value := c.form.Get("AttributeName"), c.form.Get("AttributeValue")
-	if e := checkTopicAttribute(name, value); e != nil {
-		return nil, e
-	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	t, e := c.topic(c.form.Get("TopicArn"))
+	if e == nil {
+		e = checkTopicAttribute(name, value, t.fifo)
+	}
 	if e != nil {
 		return nil, e
 	}
@@ -274,7 +275,7 @@ func isFeedback(name string) bool {
 	return false
 }
 
-func checkTopicAttribute(name, value string) *apiError {
+func checkTopicAttribute(name, value string, fifo bool) *apiError {
 	switch name {
 	case "DisplayName", "KmsMasterKeyId":
 		return nil
@@ -286,6 +287,9 @@ func checkTopicAttribute(name, value string) *apiError {
 	case "SignatureVersion":
 		return oneOf(name, value, "1", "2")
 	case "TracingConfig":
+		if fifo && value == "Active" {
+			return invalidParameter("TracingConfig: Active is for standard topics only")
+		}
 		return oneOf(name, value, "PassThrough", "Active")
 	case "MaximumMessageSize":
 		if size, err := strconv.Atoi(value); err != nil || size < 1024 || size > 1<<20 {
@@ -301,12 +305,34 @@ func checkTopicAttribute(name, value string) *apiError {
 		}
 		return nil
 	case "ContentBasedDeduplication", "FifoThroughputScope", "ArchivePolicy":
-		return invalidParameter("AttributeName Reason: %s is an attribute of FIFO topics", name)
+		return checkFIFOAttribute(name, value, fifo)
 	}
 	if isFeedback(name) {
 		return nil
 	}
 	return invalidParameter("AttributeName")
+}
+
+func checkFIFOAttribute(name, value string, fifo bool) *apiError {
+	switch {
+	case !fifo:
+		return invalidParameter("AttributeName Reason: %s is an attribute of FIFO topics", name)
+	case name == "ContentBasedDeduplication":
+		return oneOf(name, strings.ToLower(value), "true", "false")
+	case name == "FifoThroughputScope":
+		return oneOf(name, value, "Topic", "MessageGroup")
+	default:
+		return unsupported("the topic attribute " + name + ", as topics keep no archive here,")
+	}
+}
+
+// topicName: letters, digits, hyphens and underscores, and ".fifo" at the end of a FIFO topic's.
+func topicName(name string, fifo bool) bool {
+	word := name
+	if fifo {
+		word = strings.TrimSuffix(name, ".fifo")
+	}
+	return word != "" && len(name) <= 256 && isFIFO(name) == fifo && !strings.ContainsFunc(word, func(r rune) bool { return !isWord(r) })
 }
 
 func oneOf(name, value string, allowed ...string) *apiError {
