@@ -3,6 +3,7 @@ package localaws
 import (
 	"encoding/base64"
 	"fmt"
+	"time"
 
 	"github.com/stationmaster/worker/internal/iampolicy"
 	"github.com/stationmaster/worker/internal/snsfilter"
@@ -84,18 +85,7 @@ func (s *Server) send(t *topic, queueARN string, m sqsMessage) (why string) {
 	if q == nil {
 		return "the queue does not exist"
 	}
-	d := q.access.Evaluate(iampolicy.Request{
-		Principal: iampolicy.Principal{Service: "sns.amazonaws.com"},
-		Action:    "sqs:SendMessage",
-		Resource:  queueARN,
-		Context: map[string][]string{
-			"aws:SourceArn":             {t.arn},
-			"aws:SourceAccount":         {t.account},
-			"aws:SecureTransport":       {"true"},
-			"aws:PrincipalIsAWSService": {"true"},
-			"aws:PrincipalServiceName":  {"sns.amazonaws.com"},
-		},
-	})
+	d := t.mayReach(q, time.Now())
 	if !d.Allowed {
 		why = "the queue's policy refuses: " + d.Why
 		for _, u := range d.Unknown {
@@ -107,6 +97,38 @@ func (s *Server) send(t *topic, queueARN string, m sqsMessage) (why string) {
 		return "the queue refuses: " + err.Error()
 	}
 	return ""
+}
+
+// verdict is what a queue's policy said to a topic, and when: a policy can look at the clock, but not
+// closer than to a second.
+type verdict struct {
+	policy *iampolicy.Policy
+	second int64
+	iampolicy.Decision
+}
+
+// mayReach asks a queue's policy whether SNS may send there for a topic.
+func (t *topic) mayReach(q *sqsQueue, now time.Time) iampolicy.Decision {
+	if v := t.verdicts[q.arn]; v.policy == q.access && v.second == now.Unix() {
+		return v.Decision
+	}
+	d := q.access.Evaluate(iampolicy.Request{
+		Principal: iampolicy.Principal{Service: "sns.amazonaws.com"},
+		Action:    "sqs:SendMessage",
+		Resource:  q.arn,
+		Context: map[string][]string{
+			"aws:SourceArn":             {t.arn},
+			"aws:SourceAccount":         {t.account},
+			"aws:SecureTransport":       {"true"},
+			"aws:PrincipalIsAWSService": {"true"},
+			"aws:PrincipalServiceName":  {"sns.amazonaws.com"},
+		},
+	})
+	if t.verdicts == nil {
+		t.verdicts = map[string]verdict{}
+	}
+	t.verdicts[q.arn] = verdict{q.access, now.Unix(), d}
+	return d
 }
 
 // letter is the message as a subscription gets it: raw, or in SNS's envelope. To an HTTP endpoint only

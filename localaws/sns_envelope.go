@@ -15,12 +15,19 @@ type row struct {
 
 // letter writes rows as SNS does: a JSON object, one line for each.
 func letter(rows ...row) string {
+	size := 4
+	for _, l := range rows {
+		size += len(l.name) + len(l.value) + 9
+	}
 	var b strings.Builder
+	b.Grow(size)
 	between := "{\n  "
 	for _, l := range rows {
 		if l.value != "" {
 			b.WriteString(between)
-			b.WriteString(`"` + l.name + `" : `)
+			b.WriteString(`"`)
+			b.WriteString(l.name)
+			b.WriteString(`" : `)
 			b.WriteString(l.value)
 			between = ",\n  "
 		}
@@ -133,6 +140,9 @@ func shown(text string) string {
 
 // plainText is JSON without the escapes for HTML, which AWS does not write either.
 func plainText(v any) string {
+	if text, ok := v.(string); ok && isPlain(text) {
+		return `"` + text + `"`
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -140,4 +150,14 @@ func plainText(v any) string {
 		return "null" // strings, and maps of them, always encode
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// isPlain tells of a text that is JSON as it is, between quotes: most are.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if b := text[i]; b < 0x20 || b >= 0x7f || b == '"' || b == '\\' {
+			return false
+		}
+	}
+	return true
 }

@@ -33,12 +33,12 @@ type snsKit struct {
 	drops []localaws.Drop
 }
 
-func newSNSKit(t *testing.T) *snsKit {
+func newSNSKit(t testing.TB) *snsKit {
 	t.Helper()
 	return newSNSKitWith(t, localaws.Options{})
 }
 
-func newSNSKitWith(t *testing.T, o localaws.Options) *snsKit {
+func newSNSKitWith(t testing.TB, o localaws.Options) *snsKit {
 	t.Helper()
 	k := &snsKit{Server: localaws.New(o)}
 	t.Cleanup(func() {
@@ -111,7 +111,7 @@ func letIn(queue, topic string) string {
 }
 
 // queue makes a queue with attributes, and returns its URL.
-func (k *snsKit) queue(t *testing.T, name string, attributes map[string]string) string {
+func (k *snsKit) queue(t testing.TB, name string, attributes map[string]string) string {
 	t.Helper()
 	out, err := k.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
 	if err != nil {
@@ -121,12 +121,12 @@ func (k *snsKit) queue(t *testing.T, name string, attributes map[string]string) 
 }
 
 // open makes a queue that the topic may send to.
-func (k *snsKit) open(t *testing.T, name string) string {
+func (k *snsKit) open(t testing.TB, name string) string {
 	t.Helper()
 	return k.queue(t, name, map[string]string{"Policy": letIn(name, snsTopicARN)})
 }
 
-func (k *snsKit) topic(t *testing.T, attributes map[string]string) {
+func (k *snsKit) topic(t testing.TB, attributes map[string]string) {
 	t.Helper()
 	out, err := k.sns.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String("invitations"), Attributes: attributes})
 	if err != nil {
@@ -138,7 +138,7 @@ func (k *snsKit) topic(t *testing.T, attributes map[string]string) {
 }
 
 // subscribe subscribes a queue to the topic, and returns the subscription's ARN.
-func (k *snsKit) subscribe(t *testing.T, queue string, attributes map[string]string) string {
+func (k *snsKit) subscribe(t testing.TB, queue string, attributes map[string]string) string {
 	t.Helper()
 	arn, err := k.trySubscribe(t, "sqs", snsQueueARN(queue), attributes)
 	if err != nil {
@@ -147,7 +147,7 @@ func (k *snsKit) subscribe(t *testing.T, queue string, attributes map[string]str
 	return arn
 }
 
-func (k *snsKit) trySubscribe(t *testing.T, protocol, endpoint string, attributes map[string]string) (string, error) {
+func (k *snsKit) trySubscribe(t testing.TB, protocol, endpoint string, attributes map[string]string) (string, error) {
 	t.Helper()
 	out, err := k.sns.Subscribe(t.Context(), &sns.SubscribeInput{
 		TopicArn: aws.String(snsTopicARN), Protocol: &protocol, Endpoint: &endpoint, Attributes: attributes, ReturnSubscriptionArn: true,
@@ -159,7 +159,7 @@ func (k *snsKit) trySubscribe(t *testing.T, protocol, endpoint string, attribute
 }
 
 // publish publishes a message to the topic, and returns its id.
-func (k *snsKit) publish(t *testing.T, in *sns.PublishInput) string {
+func (k *snsKit) publish(t testing.TB, in *sns.PublishInput) string {
 	t.Helper()
 	in.TopicArn = aws.String(snsTopicARN)
 	out, err := k.sns.Publish(t.Context(), in)
@@ -170,7 +170,7 @@ func (k *snsKit) publish(t *testing.T, in *sns.PublishInput) string {
 }
 
 // receive takes what waits in a queue now.
-func (k *snsKit) receive(t *testing.T, url string) []sqstypes.Message {
+func (k *snsKit) receive(t testing.TB, url string) []sqstypes.Message {
 	t.Helper()
 	out, err := k.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
 		QueueUrl: &url, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"},

@@ -49,7 +49,8 @@ type topic struct {
 	delivery      *snsdelivery.Topic // its DeliveryPolicy; nil: none
 	tags          map[string]string
 	subscriptions []*subscription
-	deleted       int // subscriptions that were
+	deleted       int                // subscriptions that were
+	verdicts      map[string]verdict // of queues' policies, by ARN
 
 	// Of a FIFO topic: what was published lately, and how much was in all.
 	recent   memory[accepted]

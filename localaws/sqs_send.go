@@ -145,8 +145,10 @@ func (c *call) accept(q *sqsQueue, id string, in *sendEntry, attributes map[stri
 func (s *Server) enqueue(q *sqsQueue, m sqsMessage, sender string, delay time.Duration) *message {
 	now := time.Now()
 	stored := &message{
-		sqsMessage: m, sender: sender, sent: now,
-		bodyMD5: md5Of(m.body), attributesMD5: md5OfAttributes(m.attributes),
+		sqsMessage: m, sender: sender, sent: now, attributesMD5: md5OfAttributes(m.attributes),
+	}
+	if m.seal == nil { // else the body is not complete until it is signed
+		stored.bodyMD5 = md5Of(m.body)
 	}
 	if q.fifo {
 		if first, again := q.sent.get(q.dedupKey(&m), now); again {

@@ -63,8 +63,11 @@ func (m *sqsMessage) size() int {
 
 // checkCharacters lets through what XML 1.0 can carry, as SQS does still.
 func checkCharacters(text string) error {
-	for _, r := range text {
-		if r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF {
+	for i := range len(text) {
+		b := text[i]
+		// U+FFFE and U+FFFF are the only characters that begin with these two bytes and end so.
+		if b < 0x20 && b != '\t' && b != '\n' && b != '\r' ||
+			b == 0xEF && i+2 < len(text) && text[i+1] == 0xBF && text[i+2] >= 0xBE {
 			return refuse("InvalidMessageContents", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF")
 		}
 	}
