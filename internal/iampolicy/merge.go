@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"sort"
 )
 
@@ -17,19 +19,23 @@ const (
 )
 
 // Statement is one statement of our own, to be merged into a policy. Its Sid is how it is found again.
+// Condition maps operator and key to the values, any of which will do.
 type Statement struct {
-	Sid       string                       `json:"Sid"`
-	Effect    string                       `json:"Effect"`
-	Principal map[string]string            `json:"Principal"`
-	Action    string                       `json:"Action"`
-	Resource  string                       `json:"Resource"`
-	Condition map[string]map[string]string `json:"Condition,omitempty"`
+	Sid       string                         `json:"Sid"`
+	Effect    string                         `json:"Effect"`
+	Principal map[string]string              `json:"Principal"`
+	Action    string                         `json:"Action"`
+	Resource  string                         `json:"Resource"`
+	Condition map[string]map[string][]string `json:"Condition,omitempty"`
 }
 
 // Merge puts own statements into a policy, each in the place of the one with its Sid or else at the
-// end, and keeps what others wrote word for word. When all stand there already, whatever their
+// end, and keeps what others wrote byte for byte. When all stand there already, whatever their
 // spelling (a value or a list of one), nothing changed and the policy comes back as it was given.
 // The result depends on its arguments only, so that a second merge changes nothing.
+//
+// The values of a condition are added to those that stand in the place of the statement, if it is
+// the same statement otherwise: another configuration may have put them there.
 func Merge(policy string, own ...Statement) (merged string, changed bool, err error) {
 	document, statements := map[string]json.RawMessage{"Version": json.RawMessage(`"2012-10-17"`)}, []json.RawMessage(nil)
 	if policy != "" {
@@ -41,7 +47,7 @@ func Merge(policy string, own ...Statement) (merged string, changed bool, err er
 		if s.Sid == "" {
 			return "", false, errors.New("policy: a statement of ours has no Sid: it would be added again each time")
 		}
-		raw, err := encode(s)
+		raw, err := encode(grown(s, statements))
 		if err != nil {
 			return "", false, fmt.Errorf("policy: statement %s: %w", s.Sid, err)
 		}
@@ -55,17 +61,101 @@ func Merge(policy string, own ...Statement) (merged string, changed bool, err er
 	if len(statements) > MaxStatements {
 		return "", false, fmt.Errorf("policy: %d statements, at most %d: let fewer topics send to the queue, or remove statements of others", len(statements), MaxStatements)
 	}
-	if document["Statement"], err = encode(statements); err != nil {
-		return "", false, fmt.Errorf("policy: %w", err)
-	}
-	text, err := encode(document)
+	text, err := write(document, statements)
 	if err != nil {
 		return "", false, fmt.Errorf("policy: %w", err)
 	}
 	if len(text) > MaxBytes {
 		return "", false, fmt.Errorf("policy: %d bytes, at most %d: let fewer topics send to the queue, or remove statements of others", len(text), MaxBytes)
 	}
-	return string(text), true, nil
+	return text, true, nil
+}
+
+// write puts a document together by hand: encoding/json would take the spaces out of what others
+// wrote and escape their characters.
+func write(document map[string]json.RawMessage, statements []json.RawMessage) (string, error) {
+	document["Statement"] = slices.Concat([]byte{'['}, bytes.Join(asBytes(statements), []byte{','}), []byte{']'})
+	var b bytes.Buffer
+	for _, name := range slices.Sorted(maps.Keys(document)) {
+		key, err := encode(name)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(",")
+		b.Write(key)
+		b.WriteByte(':')
+		b.Write(document[name])
+	}
+	return "{" + b.String()[1:] + "}", nil
+}
+
+func asBytes(statements []json.RawMessage) [][]byte {
+	all := make([][]byte, len(statements))
+	for i, s := range statements {
+		all[i] = s
+	}
+	return all
+}
+
+// grown is own with the values that the conditions of the statement in its place have besides. A
+// statement that differs in anything else, a Deny for example, lends nothing.
+func grown(own Statement, statements []json.RawMessage) Statement {
+	at := slices.IndexFunc(statements, func(s json.RawMessage) bool { return sidOf(s) == own.Sid })
+	if at < 0 {
+		return own
+	}
+	var there struct {
+		Condition map[string]map[string]json.RawMessage
+	}
+	if json.Unmarshal(statements[at], &there) != nil {
+		return own
+	}
+	all := own
+	all.Condition = make(map[string]map[string][]string, len(own.Condition))
+	for operator, keys := range own.Condition {
+		all.Condition[operator] = make(map[string][]string, len(keys))
+		for key, values := range keys {
+			united, err := list(there.Condition[operator][key])
+			if err != nil {
+				return own
+			}
+			for _, v := range values {
+				if !slices.Contains(united, v) {
+					united = append(united, v)
+				}
+			}
+			all.Condition[operator][key] = united
+		}
+	}
+	if !sameBut(statements[at], all) {
+		return own
+	}
+	return all
+}
+
+// sameBut compares everything but the values of the conditions.
+func sameBut(raw json.RawMessage, s Statement) bool {
+	var elements map[string]json.RawMessage
+	if json.Unmarshal(raw, &elements) != nil {
+		return false
+	}
+	var conditions map[string]map[string]json.RawMessage
+	if json.Unmarshal(elements["Condition"], &conditions) != nil || len(conditions) != len(s.Condition) {
+		return false
+	}
+	for operator, keys := range s.Condition {
+		if len(conditions[operator]) != len(keys) {
+			return false
+		}
+	}
+	delete(elements, "Condition")
+	s.Condition = nil
+	have, err := encode(elements)
+	if err != nil {
+		return false
+	}
+	want, err := encode(s)
+	return err == nil && equal(have, want)
 }
 
 // place puts a statement where its Sid stands; a Sid that stands twice is a remnant and goes.

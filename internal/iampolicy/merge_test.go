@@ -17,21 +17,22 @@ func own(topic string) iampolicy.Statement {
 	return iampolicy.Statement{
 		Sid: "stationmaster-sns-" + topic, Effect: "Allow", Principal: map[string]string{"Service": "sns.amazonaws.com"},
 		Action: "sqs:SendMessage", Resource: queueARN,
-		Condition: map[string]map[string]string{"ArnEquals": {"aws:SourceArn": strings.Replace(topicARN, "invitations", topic, 1)}},
+		Condition: map[string]map[string][]string{"ArnEquals": {"aws:SourceArn": {strings.Replace(topicARN, "invitations", topic, 1)}}},
 	}
 }
 
 func TestMergeIntoNothing(t *testing.T) {
 	merged, changed, err := iampolicy.Merge("", own("invitations"))
 	want := `{"Statement":[{"Sid":"stationmaster-sns-invitations","Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage",` +
-		`"Resource":"` + queueARN + `","Condition":{"ArnEquals":{"aws:SourceArn":"` + topicARN + `"}}}],"Version":"2012-10-17"}`
+		`"Resource":"` + queueARN + `","Condition":{"ArnEquals":{"aws:SourceArn":["` + topicARN + `"]}}}],"Version":"2012-10-17"}`
 	if err != nil || !changed || merged != want {
 		t.Errorf("merged %s, %t, %v\nwant   %s", merged, changed, err, want)
 	}
 }
 
-func TestMergeKeepsOthersWordForWord(t *testing.T) {
-	foreign := `{"Sid":"theirs & <theirs>","Effect":"Deny","Principal":"*","Action":["sqs:*"],"Resource":"*","Condition":{"DateLessThan":{"aws:CurrentTime":1e3}},"Odd":1}`
+func TestMergeKeepsOthersByteForByte(t *testing.T) {
+	foreign := `{ "Sid":"theirs & <theirs>",
+		"Effect" : "Deny","Principal":"*","Action":["sqs:*"],"Resource":"*","Condition":{"DateLessThan":{"aws:CurrentTime":1e3}},"Odd":"\u00e9 é"}`
 	old := `{"Sid":"stationmaster-sns-invitations","Effect":"Deny"}`
 	merged, changed, err := iampolicy.Merge(`{"Id":"kept","Statement":[`+old+`,`+foreign+`,`+old+`],"Version":"2008-10-17"}`, own("invitations"), own("b"))
 	if err != nil || !changed {
@@ -59,6 +60,50 @@ func TestMergeSeesThroughSpelling(t *testing.T) {
 	merged, changed, err := iampolicy.Merge(spelled, own("invitations"))
 	if err != nil || changed || merged != spelled {
 		t.Errorf("changed = %t, err = %v\n%s", changed, err, merged)
+	}
+}
+
+func TestMergeAddsToTheValuesOfItsOwnStatement(t *testing.T) {
+	of := func(effect string, topics ...string) iampolicy.Statement {
+		s := own("x")
+		s.Effect = effect
+		s.Condition = map[string]map[string][]string{"ArnEquals": {"aws:SourceArn": topics}}
+		return s
+	}
+	text := func(s iampolicy.Statement) string {
+		raw, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	for _, tt := range []struct {
+		name, have string
+		own, want  iampolicy.Statement
+		changed    bool
+	}{
+		{"what another configuration allowed stays", text(of("Allow", "a", "b")), of("Allow", "c", "b"), of("Allow", "a", "b", "c"), true},
+		{"in any order it is there", text(of("Allow", "b", "c", "a")), of("Allow", "a", "b"), of("Allow", "b", "c", "a"), false},
+		{"one value without its list", strings.ReplaceAll(text(of("Allow", "a")), `["a"]`, `"a"`), of("Allow", "b"), of("Allow", "a", "b"), true},
+		{"a deny lends nothing", text(of("Deny", "a")), of("Allow", "b"), of("Allow", "b"), true},
+		{"another key lends nothing", strings.ReplaceAll(text(of("Allow", "a")), "aws:SourceArn", "aws:SourceAccount"), of("Allow", "b"), of("Allow", "b"), true},
+		{"another operator lends nothing", strings.ReplaceAll(text(of("Allow", "a")), "ArnEquals", "ArnNotEquals"), of("Allow", "b"), of("Allow", "b"), true},
+		{"a further condition lends nothing", strings.ReplaceAll(text(of("Allow", "a")), `"aws:SourceArn"`, `"k":"v","aws:SourceArn"`), of("Allow", "b"), of("Allow", "b"), true},
+		{"no conditions lend nothing", `{"Sid":"` + own("x").Sid + `","Condition":[]}`, of("Allow", "b"), of("Allow", "b"), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			merged, changed, err := iampolicy.Merge(policy(tt.have), tt.own)
+			if err != nil || changed != tt.changed {
+				t.Fatal(changed, err)
+			}
+			var got struct{ Statement []iampolicy.Statement }
+			if err := json.Unmarshal([]byte(merged), &got); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]iampolicy.Statement{tt.want}, got.Statement); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 
