@@ -18,12 +18,17 @@ const (
 	attrRaw        = "RawMessageDelivery"
 	attrFilter     = "FilterPolicy"
 	attrScope      = "FilterPolicyScope"
+
+	attrRedriveAllow = "RedriveAllowPolicy"
+	attrDelivery     = "DeliveryPolicy"
+	attrModified     = "LastModifiedTimestamp"
+	attrPending      = "PendingConfirmation"
 )
 
-// documents are the attributes whose value is JSON: AWS gives them back with other spaces, another
-// order of keys, and numbers as strings or the reverse.
+// documents are the attributes whose value is JSON: AWS gives them back with other spaces and another
+// order of keys.
 var documents = map[string]bool{
-	attrPolicy: true, attrRedrive: true, attrFilter: true, "RedriveAllowPolicy": true, "DeliveryPolicy": true,
+	attrPolicy: true, attrRedrive: true, attrFilter: true, attrRedriveAllow: true, attrDelivery: true,
 }
 
 // same tells whether an attribute has a wanted value already.
@@ -34,20 +39,25 @@ func same(name, have, want string) bool {
 	if !documents[name] || have == "" || want == "" {
 		return false
 	}
-	a, err := canonical(have)
+	// In a filter 5 and "5" are two values, and they match different messages.
+	loose := name != attrFilter
+	a, err := canonical(have, loose)
 	if err != nil {
 		return false
 	}
-	b, err := canonical(want)
+	b, err := canonical(want, loose)
 	return err == nil && reflect.DeepEqual(a, b)
 }
 
-func canonical(document string) (any, error) {
+func canonical(document string, loose bool) (any, error) {
 	var v any
 	if err := json.Unmarshal([]byte(document), &v); err != nil {
 		return nil, err
 	}
-	return loosen(v), nil
+	if loose {
+		return loosen(v), nil
+	}
+	return v, nil
 }
 
 // loosen makes scalars strings: SQS answers a maxReceiveCount of "5" where 5 was set.
@@ -84,7 +94,7 @@ func difference(have, want map[string]string) (set map[string]string, names []st
 // describe says one attribute's change in a line.
 func describe(name, have, want string) string {
 	switch {
-	case want == "":
+	case want == "" || name == attrFilter && want == noFilter:
 		return "remove " + name
 	case documents[name] && have == "":
 		return "set " + name
@@ -92,8 +102,17 @@ func describe(name, have, want string) string {
 		return "change " + name
 	case have == "":
 		return fmt.Sprintf("set %s %s", name, want)
+	case name == attrRetention && shorter(want, have):
+		return fmt.Sprintf("set %s %s→%s, which deletes what is older", name, have, want)
 	}
 	return fmt.Sprintf("set %s %s→%s", name, have, want)
+}
+
+// shorter compares two numbers of seconds.
+func shorter(a, b string) bool {
+	x, errX := strconv.Atoi(a)
+	y, errY := strconv.Atoi(b)
+	return errX == nil && errY == nil && x < y
 }
 
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }

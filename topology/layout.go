@@ -2,18 +2,23 @@ package topology
 
 import (
 	"maps"
+	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // layout is the topology with everything derived: the dead-letter queues that nobody declared, in
 // the order of creation, and which topics may send to which queue.
 type layout struct {
-	account Account
-	queues  []Queue             // dead-letter queues before the queues that point at them
-	topics  map[string]Topic    // by name
-	byName  map[string]Queue    // the same queues
-	senders map[string][]string // queue name → names of topics, sorted
-	victims map[string]string   // dead-letter queue → the queue whose messages it catches
+	account       Account
+	queues        []Queue             // dead-letter queues before the queues that point at them
+	topics        map[string]Topic    // by name
+	byName        map[string]Queue    // the same queues
+	senders       map[string][]string // queue name → names of topics, sorted
+	victims       map[string]string   // dead-letter queue → the queue whose messages it catches
+	subscriptions []Subscription
 }
 
 func (t Topology) layout(account Account) layout {
@@ -28,26 +33,47 @@ func (t Topology) layout(account Account) layout {
 	for _, q := range t.Queues {
 		declared[q.Name] = q
 	}
+	for _, s := range t.Subscriptions {
+		if own := lastPart(s.Queue); isARN(s.Queue) && s.Queue == account.QueueARN(own) {
+			if _, ok := declared[own]; ok {
+				s.Queue = own // it needs its permission, however it is spelled
+			}
+		}
+		l.subscriptions = append(l.subscriptions, s)
+	}
 	for _, q := range t.Queues {
-		if q.DLQ != "" && !q.Unmanaged {
-			l.victims[q.DLQ] = q.Name
-			l.add(deadLetters(declared, q.DLQ))
+		if !q.Unmanaged {
+			l.addDLQ(declared, q.DLQ, q.Name)
 		}
 	}
-	for _, s := range t.Subscriptions {
-		if s.DLQ != "" {
-			l.victims[s.DLQ] = s.Queue
-			l.add(deadLetters(declared, s.DLQ))
-		}
+	for _, s := range l.subscriptions {
+		l.addDLQ(declared, s.DLQ, s.Queue)
 	}
 	for _, q := range t.Queues {
 		l.add(q)
 	}
-	for _, s := range t.Subscriptions {
+	for _, s := range l.subscriptions {
 		l.allow(s.Queue, s.Topic)
 		l.allow(s.DLQ, s.Topic)
 	}
 	return l
+}
+
+// addDLQ adds the dead-letter queue of victim, after its own if it has one: a RedrivePolicy is
+// refused while the queue that it names has a RedriveAllowPolicy that does not know it yet.
+func (l *layout) addDLQ(declared map[string]Queue, name, victim string) {
+	if name == "" {
+		return
+	}
+	l.victims[name] = victim
+	if _, ok := l.byName[name]; ok {
+		return
+	}
+	q := deadLetters(declared, name)
+	if !q.Unmanaged {
+		l.addDLQ(declared, q.DLQ, name)
+	}
+	l.add(q)
 }
 
 // deadLetters returns the queue as declared, or as it is made when nobody declared it.
@@ -56,7 +82,7 @@ func deadLetters(declared map[string]Queue, name string) Queue {
 	if !ok {
 		q = Queue{Name: name}
 	}
-	if q.Retention == 0 {
+	if q.Retention == 0 && !q.Unmanaged {
 		q.Retention = dlqRetention
 	}
 	return q
@@ -83,10 +109,35 @@ func (l *layout) queueARN(nameOrARN string) string {
 	if isARN(nameOrARN) {
 		return nameOrARN
 	}
-	if q := l.byName[nameOrARN]; q.ARN != "" {
+	q := l.byName[nameOrARN]
+	switch {
+	case q.ARN != "":
 		return q.ARN
+	case q.URL != "":
+		return l.account.arnOf(q.URL)
 	}
 	return l.account.QueueARN(nameOrARN)
+}
+
+// region finds the region in a queue's host: sqs.eu-west-1.amazonaws.com, a VPC endpoint, or the
+// older eu-west-1.queue.amazonaws.com.
+var region = regexp.MustCompile(`(?:^|\.)([a-z]{2,}(?:-[a-z]+)+-\d+)\.`)
+
+// arnOf returns the ARN of a queue given by its URL, which ends in account and name. An address
+// that says no region, as a local one, is in ours.
+func (a Account) arnOf(address string) string {
+	at, err := url.Parse(address)
+	if err != nil {
+		return a.QueueARN(lastPart(address))
+	}
+	if m := region.FindStringSubmatch(at.Hostname()); m != nil {
+		a.Region = m[1]
+	}
+	parts := strings.Split(strings.Trim(at.Path, "/"), "/")
+	if len(parts) > 1 {
+		a.ID = parts[len(parts)-2]
+	}
+	return a.QueueARN(parts[len(parts)-1])
 }
 
 func (l *layout) topicARN(name string) string {
@@ -105,9 +156,24 @@ func (l *layout) attributes(q Queue) map[string]string {
 	if q.Retention > 0 {
 		want[attrRetention] = seconds(q.Retention)
 	}
+	if q.fifo() {
+		want[attrContent] = strconv.FormatBool(q.ContentBasedDeduplication)
+	}
 	if q.DLQ != "" {
 		want[attrRedrive] = redrive(l.queueARN(q.DLQ), q.MaxReceiveCount)
+	} else if _, catches := l.victims[q.Name]; !catches {
+		want[attrRedrive] = "" // what a dead-letter queue does with its own messages is not said here
 	}
 	maps.Copy(want, q.Attributes)
+	return want
+}
+
+// attributes are those wanted of a managed topic.
+func (t Topic) attributes() map[string]string {
+	want := make(map[string]string)
+	if t.fifo() {
+		want[attrContent] = strconv.FormatBool(t.ContentBasedDeduplication)
+	}
+	maps.Copy(want, t.Attributes)
 	return want
 }

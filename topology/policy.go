@@ -1,116 +1,76 @@
 package topology
 
 import (
-	"encoding/json"
 	"fmt"
-	"strings"
+
+	"github.com/stationmaster/worker/internal/iampolicy"
 )
 
-// Quotas of a queue's policy. Source: "Amazon SQS policy quotas", Developer Guide. Beyond them SQS
-// answers OverLimit, which reads like a throttle.
+// sid names the one statement of ours in a queue's policy. It is one for all topics, because a
+// policy may have ten conditions only ("Amazon SQS policy quotas", Developer Guide), and a list of
+// topics counts as one.
+const sid = "stationmaster-sns"
+
 const (
-	maxPolicyBytes = 8192
-	maxStatements  = 20
+	service    = "sns.amazonaws.com"
+	sendAction = "sqs:SendMessage"
+	sourceARN  = "aws:SourceArn"
 )
 
-// statement lets one topic send to one queue. The condition names the topic and not its
-// subscription, also on a dead-letter queue of a delivery.
-type statement struct {
-	Sid       string                       `json:"Sid"`
-	Effect    string                       `json:"Effect"`
-	Principal map[string]string            `json:"Principal"`
-	Action    string                       `json:"Action"`
-	Resource  string                       `json:"Resource"`
-	Condition map[string]map[string]string `json:"Condition"`
-}
-
-func (l *layout) statement(queueName, topic string) statement {
-	return statement{
-		Sid: sid(topic), Effect: "Allow", Principal: map[string]string{"Service": "sns.amazonaws.com"},
-		Action: "sqs:SendMessage", Resource: l.queueARN(queueName),
-		Condition: map[string]map[string]string{"ArnEquals": {"aws:SourceArn": l.topicARN(topic)}},
+// statement lets topics send to one queue. The condition names the topics and not their
+// subscriptions, also on a dead-letter queue of a delivery.
+func (l *layout) statement(queueName string, topics ...string) iampolicy.Statement {
+	arns := make([]string, len(topics))
+	for i, topic := range topics {
+		arns[i] = l.topicARN(topic)
+	}
+	return iampolicy.Statement{
+		Sid: sid, Effect: "Allow", Principal: map[string]string{"Service": service},
+		Action: sendAction, Resource: l.queueARN(queueName),
+		Condition: map[string]map[string][]string{"ArnEquals": {sourceARN: arns}},
 	}
 }
 
-// sid names the statement that belongs to a topic; the dot of ".fifo" is not allowed in one.
-func sid(topic string) string { return "stationmaster-sns-" + strings.ReplaceAll(topic, ".", "-") }
-
-// policy merges our statements into the policy that a queue has, by Sid, and keeps what others
-// wrote. It returns the topics that were not allowed before; none: the policy is right as it is.
+// policy merges our statement into the policy that a queue has and keeps what others wrote. It
+// returns the topics that it did not name before; none: the policy is right as it is. A policy that
+// keeps one of them out all the same is an error: what SNS cannot deliver is lost.
 func (l *layout) policy(queueName, have string) (policy string, granted []string, err error) {
 	topics := l.senders[queueName]
 	if len(topics) == 0 {
 		return have, nil, nil
 	}
-	document, statements, err := parsePolicy(have)
+	policy, _, err = iampolicy.Merge(have, l.statement(queueName, topics...))
 	if err != nil {
 		return "", nil, err
 	}
 	for _, topic := range topics {
-		own, err := json.Marshal(l.statement(queueName, topic))
-		if err != nil {
-			return "", nil, fmt.Errorf("policy: statement %s: %w", sid(topic), err)
+		if _, changed, err := iampolicy.Merge(have, l.statement(queueName, topic)); err != nil || changed {
+			granted = append(granted, topic)
 		}
-		at := -1
-		for i, s := range statements {
-			if sidOf(s) == sid(topic) {
-				at = i
-			}
+		if d := l.evaluate(policy, queueName, topic); d.ExplicitDeny && len(d.Unknown) == 0 {
+			return "", nil, fmt.Errorf("policy keeps topic %s out: %s; change that statement, or SNS throws away what it cannot deliver", topic, d.Why)
 		}
-		switch {
-		case at < 0:
-			statements = append(statements, own)
-		case same(attrPolicy, string(statements[at]), string(own)):
-			continue
-		default:
-			statements[at] = own
-		}
-		granted = append(granted, topic)
 	}
-	if len(granted) == 0 {
-		return have, nil, nil
-	}
-	if len(statements) > maxStatements {
-		return "", nil, fmt.Errorf("policy: %d statements, at most %d: let fewer topics send to it, or remove statements of others", len(statements), maxStatements)
-	}
-	if document["Statement"], err = json.Marshal(statements); err != nil {
-		return "", nil, fmt.Errorf("policy: %w", err)
-	}
-	text, err := json.Marshal(document)
+	return policy, granted, nil
+}
+
+// evaluate asks a policy whether a topic may send to its queue. One that cannot be read here, because
+// AWS knows more of the language, says nothing against it.
+func (l *layout) evaluate(policy, queueName, topic string) iampolicy.Decision {
+	p, err := iampolicy.Parse(policy)
 	if err != nil {
-		return "", nil, fmt.Errorf("policy: %w", err)
+		return iampolicy.Decision{Why: "it cannot be read here", Unknown: []string{err.Error()}}
 	}
-	if len(text) > maxPolicyBytes {
-		return "", nil, fmt.Errorf("policy: %d bytes, at most %d: let fewer topics send to it, or remove statements of others", len(text), maxPolicyBytes)
-	}
-	return string(text), granted, nil
-}
-
-// parsePolicy reads a policy without understanding the statements of others; an empty one is new.
-func parsePolicy(text string) (document map[string]json.RawMessage, statements []json.RawMessage, err error) {
-	if text == "" {
-		return map[string]json.RawMessage{"Version": json.RawMessage(`"2012-10-17"`)}, nil, nil
-	}
-	if err := json.Unmarshal([]byte(text), &document); err != nil {
-		return nil, nil, fmt.Errorf("policy is no JSON object; mend or remove it by hand: %w", err)
-	}
-	given := document["Statement"]
-	if len(given) == 0 {
-		return document, nil, nil
-	}
-	if given[0] == '{' { // one statement may stand without its list
-		return document, []json.RawMessage{given}, nil
-	}
-	if err := json.Unmarshal(given, &statements); err != nil {
-		return nil, nil, fmt.Errorf("policy: Statement is no list; mend or remove it by hand: %w", err)
-	}
-	return document, statements, nil
-}
-
-func sidOf(raw json.RawMessage) string {
-	var s struct{ Sid string }
-	if json.Unmarshal(raw, &s) != nil {
-		return "" // not ours, whatever it is
-	}
-	return s.Sid
+	return p.Evaluate(iampolicy.Request{
+		Principal: iampolicy.Principal{Service: service},
+		Action:    sendAction,
+		Resource:  l.queueARN(queueName),
+		Context: map[string][]string{
+			sourceARN:                   {l.topicARN(topic)},
+			"aws:SourceAccount":         {accountOf(l.topicARN(topic))},
+			"aws:SecureTransport":       {"true"},
+			"aws:PrincipalIsAWSService": {"true"},
+			"aws:PrincipalServiceName":  {service},
+		},
+	})
 }

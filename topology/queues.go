@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,7 +30,7 @@ func (a *applier) queues(ctx context.Context) error {
 		if q.Unmanaged {
 			continue
 		}
-		if err := a.counted(func() error { return a.setQueue(ctx, q) }); err != nil {
+		if err := a.counted(func() error { return a.setQueue(ctx, q) }, a.created[q.Name]); err != nil {
 			return err
 		}
 	}
@@ -40,36 +40,54 @@ func (a *applier) queues(ctx context.Context) error {
 func (a *applier) findOrCreate(ctx context.Context, q Queue) error {
 	url, err := findQueue(ctx, a.aws, q)
 	if errors.Is(err, queue.ErrNotFound) && !q.Unmanaged {
-		immutable := map[string]string(nil)
-		if strings.HasSuffix(q.Name, fifo) {
-			immutable = map[string]string{"FifoQueue": "true"}
-		}
-		if url, err = a.aws.CreateQueue(ctx, q.Name, immutable, q.Tags); err == nil {
+		if url, err = a.create(ctx, q); err == nil {
 			a.created[q.Name] = true
 			a.changed("queue", q.Name, "create")
 		}
 	}
 	if err != nil {
-		return err
+		return q.withOwner(err)
 	}
 	a.result.URLs[q.Name] = url
 	return nil
 }
 
+// recreateAfter is for how long SQS refuses the name of a deleted queue, and as long again in case
+// its clock is behind. Source: DeleteQueue, SQS API reference: "at least 60 seconds".
+const recreateAfter = 2 * time.Minute
+
+// create makes a queue, and waits while SQS remembers one of the same name that was deleted.
+func (a *applier) create(ctx context.Context, q Queue) (url string, err error) {
+	for began := time.Now(); ; {
+		url, err = a.aws.CreateQueue(ctx, q.Name, immutable(q.Name, attrFIFOQueue), q.Tags)
+		if !deletedRecently(err) || time.Since(began) >= recreateAfter {
+			return url, err
+		}
+		if err := pause(ctx, 5*time.Second); err != nil {
+			return "", fmt.Errorf("queue %s: wait until SQS has forgotten the deleted one: %w", q.Name, err)
+		}
+	}
+}
+
+// deletedRecently reads the code, which has a prefix where the server speaks the older protocol too.
+func deletedRecently(err error) bool {
+	coded, ok := errors.AsType[interface {
+		error
+		ErrorCode() string
+	}](err)
+	return ok && strings.HasSuffix(coded.ErrorCode(), "QueueDeletedRecently")
+}
+
 // findQueue returns the URL of a queue that exists; only a queue given by its URL is taken at its
 // word.
 func findQueue(ctx context.Context, aws SQS, q Queue) (string, error) {
-	if q.URL != "" {
+	switch {
+	case q.URL != "":
 		return q.URL, nil
+	case q.ARN != "":
+		return aws.QueueURL(ctx, lastPart(q.ARN), accountOf(q.ARN))
 	}
-	if q.ARN == "" {
-		return aws.QueueURL(ctx, q.Name, "")
-	}
-	parts := strings.Split(q.ARN, ":")
-	if len(parts) != 6 {
-		return "", fmt.Errorf("queue %s: ARN %q must have six parts, like arn:aws:sqs:eu-central-1:123456789012:name", q.Name, q.ARN)
-	}
-	return aws.QueueURL(ctx, parts[5], parts[4])
+	return aws.QueueURL(ctx, q.Name, "")
 }
 
 // setQueue sets what differs in one request: the policy stands in it, so there is no moment in
@@ -80,17 +98,16 @@ func (a *applier) setQueue(ctx context.Context, q Queue) error {
 	if err != nil {
 		return err
 	}
-	want := a.layout.attributes(q)
 	policy, granted, err := a.layout.policy(q.Name, have[attrPolicy])
 	if err != nil {
 		return fmt.Errorf("queue %s: %w", q.Name, err)
 	}
-	set, names := difference(have, want)
-	told := maps.Clone(set)
+	set, names := difference(have, a.layout.attributes(q))
 	if len(granted) > 0 {
 		set[attrPolicy] = policy
 	}
 	if len(set) == 0 {
+		a.looked(q.Name, have)
 		return nil
 	}
 	if err := a.aws.SetQueueAttributes(ctx, url, set); err != nil {
@@ -99,13 +116,25 @@ func (a *applier) setQueue(ctx context.Context, q Queue) error {
 	a.touched[q.Name], a.lastSet = set, time.Now()
 	for _, name := range names {
 		if !a.created[q.Name] { // "create" has said it all
-			a.changed("queue", q.Name, describe(name, have[name], told[name]))
+			a.changed("queue", q.Name, describe(name, have[name], set[name]))
 		}
 	}
 	for _, topic := range granted {
 		a.changed("policy", q.Name, "allow topic "+topic+" to send")
 	}
 	return nil
+}
+
+// looked remembers when a queue that topics send to was changed, by whomever: the run before may
+// have ended, or been ended, a moment ago.
+func (a *applier) looked(name string, have map[string]string) {
+	unix, err := strconv.ParseInt(have[attrModified], 10, 64)
+	if err != nil || len(a.layout.senders[name]) == 0 {
+		return
+	}
+	if at := time.Unix(unix, 0); at.After(a.modified) {
+		a.modified = at
+	}
 }
 
 // readNew reads the attributes of a queue; one that was created a moment ago may still be unknown

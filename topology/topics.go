@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/stationmaster/worker/queue"
 )
@@ -16,7 +15,7 @@ func (a *applier) topics(ctx context.Context) error {
 		if t.Unmanaged {
 			continue
 		}
-		if err := a.counted(func() error { return a.setTopic(ctx, t) }); err != nil {
+		if err := a.counted(func() error { return a.setTopic(ctx, t) }, false); err != nil {
 			return err
 		}
 	}
@@ -32,7 +31,7 @@ func (a *applier) setTopic(ctx context.Context, t Topic) error {
 	if err != nil {
 		return err
 	}
-	set, names := difference(have, t.Attributes)
+	set, names := difference(have, t.attributes())
 	for _, name := range names {
 		if err := a.aws.SetTopicAttribute(ctx, arn, name, set[name]); err != nil {
 			return err
@@ -44,12 +43,10 @@ func (a *applier) setTopic(ctx context.Context, t Topic) error {
 	return nil
 }
 
+// createTopic returns what a new topic has. It is not read: the server that is asked may not know
+// it yet.
 func (a *applier) createTopic(ctx context.Context, t Topic, arn string) (map[string]string, error) {
-	var immutable map[string]string
-	if strings.HasSuffix(t.Name, fifo) {
-		immutable = map[string]string{"FifoTopic": "true"}
-	}
-	made, err := a.aws.CreateTopic(ctx, t.Name, immutable, t.Tags)
+	made, err := a.aws.CreateTopic(ctx, t.Name, immutable(t.Name, attrFIFOTopic), t.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -60,5 +57,5 @@ func (a *applier) createTopic(ctx context.Context, t Topic, arn string) (map[str
 		return nil, fmt.Errorf("topic %s: created as %s, expected %s: the account, region or partition is not the one of the endpoint; "+
 			"check AWS_REGION and AWS_ENDPOINT_URL", t.Name, made, arn)
 	}
-	return a.aws.TopicAttributes(ctx, arn)
+	return map[string]string{attrContent: "false"}, nil
 }

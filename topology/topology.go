@@ -26,18 +26,21 @@ type Topology struct {
 	Settle time.Duration
 }
 
-// Topic is one SNS topic.
+// Topic is one SNS topic. A name that ends in ".fifo" makes it a FIFO topic.
 type Topic struct {
 	Name string
 	// ARN names a topic of another account or region; set it only with Unmanaged.
 	ARN string
 	// Unmanaged (manage = false): it is somebody else's, to be found and not to be changed.
-	Unmanaged  bool
-	Attributes map[string]string // as SNS spells them; not Policy
-	Tags       map[string]string // given at creation
+	Unmanaged bool
+	// ContentBasedDeduplication (FIFO only) makes the deduplication id of a message that has none
+	// from its body, and from nothing else: attributes do not count.
+	ContentBasedDeduplication bool
+	Attributes                map[string]string // as SNS spells them; not Policy
+	Tags                      map[string]string // given at creation
 }
 
-// Queue is one SQS queue.
+// Queue is one SQS queue. A name that ends in ".fifo" makes it a FIFO queue; its DLQ is one too.
 type Queue struct {
 	Name string
 	// URL or ARN names a queue of another account or region; set one only with Unmanaged.
@@ -45,14 +48,18 @@ type Queue struct {
 	// Unmanaged (manage = false): it is somebody else's, to be found and not to be changed.
 	Unmanaged bool
 	// DLQ is the name of the queue for what could not be processed, usually DLQName(Name); empty
-	// for none. It is created beside this queue unless Topology.Queues has it.
+	// for none: a redrive policy that is there is removed. It is created beside this queue unless
+	// Topology.Queues has it.
 	DLQ string
 	// MaxReceiveCount is after how many receives SQS itself moves a message to the DLQ.
 	MaxReceiveCount int
 	// Visibility and Retention are left as they are when 0.
 	Visibility, Retention time.Duration
-	Attributes            map[string]string // as SQS spells them; not Policy, not RedrivePolicy
-	Tags                  map[string]string // given at creation
+	// ContentBasedDeduplication (FIFO only) is as in Topic. A queue behind a FIFO topic needs none:
+	// SNS passes its deduplication id on.
+	ContentBasedDeduplication bool
+	Attributes                map[string]string // as SQS spells them; not Policy, not RedrivePolicy
+	Tags                      map[string]string // given at creation
 }
 
 // Subscription is one queue's subscription to one topic.
@@ -63,7 +70,8 @@ type Subscription struct {
 	// Filter is a filter policy in JSON, matched on FilterOn: "body" or "attributes". Both or none.
 	Filter, FilterOn string
 	// DLQ is the name of the queue for what could not be delivered, usually
-	// DeliveryDLQName(Topic, Queue); empty for none. It is not the DLQ of the queue.
+	// DeliveryDLQName(Topic, Queue); empty for none: one that is there is removed. It is not the DLQ
+	// of the queue.
 	DLQ string
 }
 
@@ -95,8 +103,6 @@ func DeliveryDLQName(topic, queue string) string {
 	return suffixed(strings.TrimSuffix(topic, fifo)+"-"+queue, "-delivery-dlq")
 }
 
-const fifo = ".fifo"
-
 // suffixed keeps ".fifo" at the end: the DLQ of a FIFO queue is a FIFO queue.
 func suffixed(name, suffix string) string {
 	if base, ok := strings.CutSuffix(name, fifo); ok {
@@ -106,6 +112,14 @@ func suffixed(name, suffix string) string {
 }
 
 func isARN(s string) bool { return strings.HasPrefix(s, "arn:") }
+
+// accountOf is the account of an ARN of six parts; empty when it is none.
+func accountOf(arn string) string {
+	if parts := strings.Split(arn, ":"); len(parts) == 6 {
+		return parts[4]
+	}
+	return ""
+}
 
 func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
 

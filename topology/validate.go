@@ -1,11 +1,16 @@
 package topology
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/stationmaster/worker/internal/snsfilter"
+	"github.com/stationmaster/worker/queue"
 )
 
 // Names that AWS takes. Source: CreateQueue and CreateTopic, API references.
@@ -16,71 +21,76 @@ var (
 
 const maxRetention, minRetention = 14 * 24 * time.Hour, time.Minute
 
+// faults are collected, so that all are told at once.
+type faults []error
+
+func (f *faults) add(format string, a ...any) { *f = append(*f, fmt.Errorf(format, a...)) }
+
 // Validate tells everything that can be known to be wrong without asking AWS, all at once.
 func (t Topology) Validate() error {
-	var faults []error
-	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
-	topics, queues := map[string]bool{}, map[string]bool{}
+	var found faults
+	topics, queues := map[string]Topic{}, map[string]Queue{}
 	for _, topic := range t.Topics {
-		if topics[topic.Name] {
-			fault("topic %s: declared twice", topic.Name)
+		if _, twice := topics[topic.Name]; twice {
+			found.add("topic %s: declared twice", topic.Name)
 		}
-		topics[topic.Name] = true
-		topic.validate(fault)
+		topics[topic.Name] = topic
+		topic.validate(found.add)
 	}
 	for _, q := range t.Queues {
-		if queues[q.Name] {
-			fault("queue %s: declared twice", q.Name)
+		if _, twice := queues[q.Name]; twice {
+			found.add("queue %s: declared twice", q.Name)
 		}
-		queues[q.Name] = true
-		q.validate(fault)
+		queues[q.Name] = q
+		q.validate(found.add)
+	}
+	for _, q := range t.Queues {
+		q.validateDLQ(found.add, queues)
 	}
 	seen := map[string]bool{}
 	for _, s := range t.Subscriptions {
-		if !topics[s.Topic] {
-			fault("subscription %s: topic %s is not declared; add [topics.%s]", s.name(), s.Topic, s.Topic)
-		}
-		if !isARN(s.Queue) && !queues[s.Queue] {
-			fault("subscription %s: queue %s is not declared; add [queues.%s] or give an ARN", s.name(), s.Queue, s.Queue)
-		}
 		if seen[s.name()] {
-			fault("subscription %s: declared twice; SNS keeps one per topic and queue", s.name())
+			found.add("subscription %s: declared twice; SNS keeps one per topic and queue", s.name())
 		}
 		seen[s.name()] = true
-		s.validate(fault)
+		s.validate(found.add)
+		s.validateEnds(found.add, topics, queues)
 	}
-	return errors.Join(faults...)
+	return errors.Join(found...)
 }
 
 func (t Topic) validate(fault func(string, ...any)) {
-	if t.ARN == "" && !topicName.MatchString(t.Name) {
+	switch {
+	case t.ARN == "" && !topicName.MatchString(t.Name):
 		fault("topic %q: must be 1 to 256 letters, digits, - and _ (FIFO: ending in .fifo)", t.Name)
+	case t.ARN != "" && !arnOfService(t.ARN, "sns"):
+		fault("topic %s: ARN %q must have six parts, like arn:aws:sns:eu-central-1:123456789012:name", t.Name, t.ARN)
 	}
 	if t.ARN != "" && !t.Unmanaged {
 		fault("topic %s: has an ARN, so it is somebody else's; set manage = false", t.Name)
 	}
-	if _, ok := t.Attributes["Policy"]; ok {
+	if _, ok := t.Attributes[attrPolicy]; ok {
 		fault("topic %s: attribute Policy would overwrite the statements of others; leave it out", t.Name)
 	}
+	fifoFaults(fault, "topic "+t.Name, t.fifo(), t.ContentBasedDeduplication, t.Attributes, attrFIFOTopic, fifoTopicAttributes)
+}
+
+func arnOfService(arn, service string) bool {
+	parts := strings.Split(arn, ":")
+	return len(parts) == 6 && parts[0] == "arn" && parts[2] == service && !slices.Contains(parts, "")
 }
 
 func (q Queue) validate(fault func(string, ...any)) {
-	if q.URL == "" && q.ARN == "" && !queueName.MatchString(q.Name) {
+	switch {
+	case q.URL == "" && q.ARN == "" && !queueName.MatchString(q.Name):
 		fault("queue %q: must be 1 to 80 letters, digits, - and _ (FIFO: ending in .fifo)", q.Name)
+	case q.ARN != "" && !arnOfService(q.ARN, "sqs"):
+		fault("queue %s: ARN %q must have six parts, like arn:aws:sqs:eu-central-1:123456789012:name", q.Name, q.ARN)
 	}
 	if (q.URL != "" || q.ARN != "") && !q.Unmanaged {
 		fault("queue %s: has a URL or an ARN, so it is somebody else's; set manage = false", q.Name)
 	}
-	if q.DLQ != "" && !queueName.MatchString(q.DLQ) {
-		fault("queue %s: DLQ %q must be 1 to 80 letters, digits, - and _", q.Name, q.DLQ)
-	}
-	if q.DLQ == q.Name && q.DLQ != "" {
-		fault("queue %s: is its own DLQ; name another", q.Name)
-	}
-	if q.DLQ != "" && !q.Unmanaged && (q.MaxReceiveCount < 1 || q.MaxReceiveCount > 1000) {
-		fault("queue %s: max_receive_count %d must be 1 to 1000", q.Name, q.MaxReceiveCount)
-	}
-	if q.Visibility < 0 || q.Visibility > 12*time.Hour {
+	if q.Visibility < 0 || q.Visibility > queue.MaxHeld {
 		fault("queue %s: visibility_timeout %s must be at most 12h", q.Name, q.Visibility)
 	}
 	if q.Retention != 0 && (q.Retention < minRetention || q.Retention > maxRetention) {
@@ -91,27 +101,98 @@ func (q Queue) validate(fault func(string, ...any)) {
 			fault("queue %s: attribute %s is worked out from the subscriptions and the DLQ; leave it out", q.Name, name)
 		}
 	}
+	fifoFaults(fault, "queue "+q.Name, q.fifo(), q.ContentBasedDeduplication, q.Attributes, attrFIFOQueue, fifoQueueAttributes)
+}
+
+// validateDLQ checks the queue for what could not be processed.
+func (q Queue) validateDLQ(fault func(string, ...any), queues map[string]Queue) {
+	if q.DLQ == "" {
+		return
+	}
+	if !queueName.MatchString(q.DLQ) {
+		fault("queue %s: DLQ %q must be 1 to 80 letters, digits, - and _ (FIFO: ending in .fifo)", q.Name, q.DLQ)
+	}
+	if q.Unmanaged {
+		return // the rest is its owner's
+	}
+	if q.MaxReceiveCount < 1 || q.MaxReceiveCount > 1000 {
+		fault("queue %s: max_receive_count %d must be 1 to 1000", q.Name, q.MaxReceiveCount)
+	}
+	if isFIFO(q.DLQ) != q.fifo() {
+		fault("queue %s: is a %s queue and its DLQ %s a %s one, which SQS refuses; name one of the same kind", q.Name, kind(q.fifo()), q.DLQ, kind(isFIFO(q.DLQ)))
+	}
+	if q.DLQ == q.Name {
+		fault("queue %s: is its own DLQ; name another", q.Name)
+		return
+	}
+	for next, steps := queues[q.DLQ], 0; next.DLQ != "" && steps <= len(queues); steps++ {
+		if next = queues[next.DLQ]; next.Name == q.Name {
+			fault("queue %s: its DLQ %s leads back to it; a message would go round until its retention ends; give one of them no DLQ", q.Name, q.DLQ)
+			return
+		}
+	}
 }
 
 func (s Subscription) validate(fault func(string, ...any)) {
+	if isARN(s.Queue) && !arnOfService(s.Queue, "sqs") {
+		fault("subscription %s: %q must have six parts, like arn:aws:sqs:eu-central-1:123456789012:name", s.name(), s.Queue)
+	}
 	if (s.Filter == "") != (s.FilterOn == "") {
 		fault("subscription %s: filter and filter_on belong together; without filter_on AWS matches attributes and loses the rest", s.name())
 	}
 	if s.FilterOn != "" && scopes[s.FilterOn] == "" {
 		fault("subscription %s: filter_on %q must be body or attributes", s.name(), s.FilterOn)
-	}
-	if s.Filter != "" {
-		var object map[string]any
-		if err := json.Unmarshal([]byte(s.Filter), &object); err != nil {
-			fault("subscription %s: filter: %w", s.name(), err)
-		}
+	} else if s.Filter != "" {
+		s.validateFilter(fault)
 	}
 	if s.DLQ != "" && !queueName.MatchString(s.DLQ) {
-		fault("subscription %s: delivery DLQ %q must be 1 to 80 letters, digits, - and _; name it with dlq = …", s.name(), s.DLQ)
+		fault("subscription %s: delivery DLQ %q must be 1 to 80 letters, digits, - and _ (FIFO: ending in .fifo); name it with dlq = …", s.name(), s.DLQ)
 	}
 	if s.DLQ != "" && s.DLQ == s.Queue {
 		fault("subscription %s: delivery DLQ %s is the queue that it delivers to; name another", s.name(), s.DLQ)
 	}
+}
+
+// validateFilter refuses what SNS would refuse after everything else had been made.
+func (s Subscription) validateFilter(fault func(string, ...any)) {
+	if _, err := snsfilter.Parse(s.Filter, snsfilter.Scope(scopes[s.FilterOn])); err != nil {
+		fault("subscription %s: filter: %w", s.name(), err)
+	}
+	if same(attrPolicy, s.Filter, noFilter) {
+		fault("subscription %s: filter {} lets everything through; leave it and filter_on out", s.name())
+	}
+}
+
+// validateEnds checks that both ends are declared and fit together.
+func (s Subscription) validateEnds(fault func(string, ...any), topics map[string]Topic, queues map[string]Queue) {
+	topic, declared := topics[s.Topic]
+	if !declared {
+		fault("subscription %s: topic %s is not declared; add [topics.%s]", s.name(), s.Topic, s.Topic)
+	}
+	q, ours := queues[s.Queue]
+	if !isARN(s.Queue) && !ours {
+		fault("subscription %s: queue %s is not declared; add [queues.%s] or give an ARN", s.name(), s.Queue, s.Queue)
+	}
+	if declared && (ours || isARN(s.Queue)) {
+		s.fifoFaults(fault, topic.fifo(), q.fifo() || isFIFO(s.Queue))
+	}
+	for _, name := range slices.Sorted(maps.Keys(queues)) {
+		if s.DLQ != "" && s.DLQ == queues[name].DLQ && !queues[name].Unmanaged {
+			fault("subscription %s: delivery DLQ %s is the DLQ of queue %s too; what could not be delivered and what could not be processed are replayed in different ways: name another",
+				s.name(), s.DLQ, name)
+		}
+	}
+}
+
+// check is Validate, and tells which topics cannot be spoken of from where the account is.
+func (t Topology) check(account Account) error {
+	found := faults{t.Validate()}
+	for _, topic := range t.Topics {
+		if parts := strings.Split(topic.ARN, ":"); len(parts) == 6 && parts[3] != account.Region {
+			found.add("topic %s: is in %s, and SNS takes calls about it there only; this is %s: set AWS_REGION, or leave it out here", topic.Name, parts[3], account.Region)
+		}
+	}
+	return errors.Join(found...)
 }
 
 // name is how a subscription is spoken of.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/stationmaster/worker/queue"
 )
@@ -13,19 +14,26 @@ type Finding struct {
 	Kind string // "queue", "topic" or "subscription"
 	Name string
 	// Queue is the declared queue that suffers, empty for a topic. When it is Name, that queue
-	// cannot be polled.
+	// cannot be polled, or is not as declared.
 	Queue string
-	// Missing: it does not exist. Otherwise it could not be looked at, and Err says why.
-	Missing bool
-	Err     error
+	// Missing: it does not exist. Different: it does, and this is how it differs. Neither: it could
+	// not be looked at, and Err says why.
+	Missing   bool
+	Different []string
+	Err       error
 	// Fix is the command or the permission that mends it.
 	Fix string
 }
 
 // Error says the finding and the way out in a line.
 func (f Finding) Error() string {
-	what := "does not exist"
-	if !f.Missing {
+	var what string
+	switch {
+	case f.Missing:
+		what = "does not exist"
+	case len(f.Different) > 0:
+		what = "is not as declared: " + strings.Join(f.Different, ", ")
+	default:
 		what = "cannot be verified: " + f.Err.Error()
 	}
 	return fmt.Sprintf("%s %s: %s; %s", f.Kind, f.Name, what, f.Fix)
@@ -34,18 +42,40 @@ func (f Finding) Error() string {
 // Unwrap offers the cause to errors.Is.
 func (f Finding) Unwrap() error { return f.Err }
 
-const applyFix = "create it with: worker topology apply"
+const (
+	createFix = "create it with: worker topology apply"
+	changeFix = "change it with: worker topology apply"
+	queueFix  = "it is not managed here (manage = false): ask its owner, or correct its name, url or arn"
+	topicFix  = "it is not managed here (manage = false): ask its owner, or correct its name or arn"
+)
 
-// Verify looks, without changing anything, whether the queues, topics and subscriptions exist. What
-// is missing or may not be looked at is a finding, so that the rest can work; an error is what
-// concerns all of it: credentials, the network, an invalid topology.
+// withOwner adds the way out to the error of finding somebody else's queue.
+func (q Queue) withOwner(err error) error {
+	if q.Unmanaged && errors.Is(err, queue.ErrNotFound) {
+		return fmt.Errorf("%w; %s", err, queueFix)
+	}
+	return err
+}
+
+// withOwner adds the way out to the error of finding somebody else's topic.
+func (t Topic) withOwner(err error) error {
+	if t.Unmanaged && errors.Is(err, queue.ErrNotFound) {
+		return fmt.Errorf("%w; %s", err, topicFix)
+	}
+	return err
+}
+
+// Verify looks, without changing anything, whether the queues, topics and subscriptions are there
+// and as declared. What is missing, differs or may not be looked at is a finding, so that the rest
+// can work; an error is what concerns all of it: credentials, the network, an invalid topology.
+// Of somebody else's queues and topics it looks only whether they exist.
 func (t Topology) Verify(ctx context.Context, aws API, account Account) ([]Finding, error) {
-	if err := t.Validate(); err != nil {
+	if err := t.check(account); err != nil {
 		return nil, fmt.Errorf("verify topology: %w", err)
 	}
-	v := &verifier{aws: aws, layout: t.layout(account), missing: make(map[string]bool)}
-	for _, part := range []func(context.Context, Topology) error{v.queues, v.topics, v.subscriptions} {
-		if err := part(ctx, t); err != nil {
+	v := &verifier{want: t, aws: aws, layout: t.layout(account), missing: make(map[string]bool)}
+	for _, part := range []func(context.Context) error{v.queues, v.topics, v.subscriptions} {
+		if err := part(ctx); err != nil {
 			return v.findings, fmt.Errorf("verify topology: %w", err)
 		}
 	}
@@ -53,71 +83,110 @@ func (t Topology) Verify(ctx context.Context, aws API, account Account) ([]Findi
 }
 
 type verifier struct {
+	want     Topology
 	aws      API
 	layout   layout
 	findings []Finding
 	missing  map[string]bool // topics
 }
 
-// judge turns an answer into a finding, or into an error that concerns everything.
-func (v *verifier) judge(err error, f Finding, permission string) error {
+// judge turns an answer into a finding, or into an error that concerns everything. It is done when
+// there is nothing more to ask about the thing.
+func (v *verifier) judge(err error, f Finding, permission string) (done bool, _ error) {
 	switch {
 	case err == nil:
-		return nil
+		return false, nil
 	case errors.Is(err, queue.ErrNotFound):
 		f.Missing, f.Err = true, err
 		if f.Fix == "" {
-			f.Fix = applyFix
+			f.Fix = createFix
 		}
 	case errors.Is(err, queue.ErrDenied):
 		f.Err, f.Fix = err, "allow "+permission+" to this worker's role"
+	case errors.Is(err, queue.ErrThrottled):
+		// Many workers that start at once must not keep each other from starting.
+		f.Err, f.Fix = err, "too many ask at once: look again later"
 	default:
-		return err
+		return true, err
 	}
 	v.findings = append(v.findings, f)
-	return nil
+	return true, nil
 }
 
-func (v *verifier) queues(ctx context.Context, _ Topology) error {
+// differs notes how a thing differs, if it does.
+func (v *verifier) differs(f Finding, different []string) {
+	if len(different) > 0 {
+		f.Different, f.Fix = different, changeFix
+		v.findings = append(v.findings, f)
+	}
+}
+
+func (v *verifier) queues(ctx context.Context) error {
 	for _, q := range v.layout.queues {
 		f := Finding{Kind: "queue", Name: q.Name, Queue: q.Name}
 		if victim, ok := v.layout.victims[q.Name]; ok {
 			f.Queue = victim
 		}
 		if q.Unmanaged {
-			f.Fix = "it is not managed here (manage = false): ask its owner, or correct its name, url or arn"
+			f.Fix = queueFix
 		}
 		url, err := findQueue(ctx, v.aws, q)
-		permission := "sqs:GetQueueUrl"
-		if err == nil && q.URL != "" {
-			_, err = v.aws.QueueAttributes(ctx, url)
-			permission = "sqs:GetQueueAttributes"
-		}
-		if err := v.judge(err, f, permission); err != nil {
+		if done, err := v.judge(err, f, "sqs:GetQueueUrl"); err != nil {
 			return err
+		} else if done || (q.Unmanaged && q.URL == "") {
+			continue
+		}
+		have, err := v.aws.QueueAttributes(ctx, url)
+		if done, err := v.judge(err, f, "sqs:GetQueueAttributes"); err != nil {
+			return err
+		} else if !done && !q.Unmanaged {
+			v.differs(f, v.queueDifference(q, have))
 		}
 	}
 	return nil
 }
 
-func (v *verifier) topics(ctx context.Context, t Topology) error {
-	for _, topic := range t.Topics {
+func (v *verifier) queueDifference(q Queue, have map[string]string) []string {
+	set, names := difference(have, v.layout.attributes(q))
+	different := contrasts(have, set, names)
+	// Whether a topic may send is asked of the policy, not whether our statement is in it: somebody
+	// else's may let it in, or keep it out.
+	for _, topic := range v.layout.senders[q.Name] {
+		switch d := v.layout.evaluate(have[attrPolicy], q.Name, topic); {
+		case d.Allowed:
+		case len(d.Unknown) > 0:
+			different = append(different, "its policy may keep topic "+topic+" out: "+d.Why+"; not understood: "+strings.Join(d.Unknown, ", "))
+		default:
+			different = append(different, "its policy does not let topic "+topic+" send: "+d.Why)
+		}
+	}
+	return different
+}
+
+func (v *verifier) topics(ctx context.Context) error {
+	for _, topic := range v.want.Topics {
 		f := Finding{Kind: "topic", Name: topic.Name}
 		if topic.Unmanaged {
-			f.Fix = "it is not managed here (manage = false): ask its owner, or correct its name or arn"
+			f.Fix = topicFix
 		}
-		_, err := v.aws.TopicAttributes(ctx, v.layout.topicARN(topic.Name))
+		have, err := v.aws.TopicAttributes(ctx, v.layout.topicARN(topic.Name))
 		v.missing[topic.Name] = errors.Is(err, queue.ErrNotFound)
-		if err := v.judge(err, f, "sns:GetTopicAttributes"); err != nil {
+		done, err := v.judge(err, f, "sns:GetTopicAttributes")
+		if err != nil {
 			return err
 		}
+		if done || topic.Unmanaged {
+			continue
+		}
+		set, names := difference(have, topic.attributes())
+		v.differs(f, contrasts(have, set, names))
 	}
 	return nil
 }
 
-func (v *verifier) subscriptions(ctx context.Context, t Topology) error {
+func (v *verifier) subscriptions(ctx context.Context) error {
 	known := make(map[string]map[string]string)
-	for _, s := range t.Subscriptions {
+	for _, s := range v.layout.subscriptions {
 		if v.missing[s.Topic] {
 			continue // the topic's finding says it
 		}
@@ -125,19 +194,60 @@ func (v *verifier) subscriptions(ctx context.Context, t Topology) error {
 		found, ok := known[s.Topic]
 		if !ok {
 			var err error
-			if found, err = v.aws.Subscriptions(ctx, v.layout.topicARN(s.Topic), "sqs"); err != nil {
-				if err := v.judge(err, f, "sns:ListSubscriptionsByTopic"); err != nil {
-					return err
-				}
+			found, err = v.aws.Subscriptions(ctx, v.layout.topicARN(s.Topic), "sqs")
+			if _, err := v.judge(err, f, "sns:ListSubscriptionsByTopic"); err != nil {
+				return err
 			}
 			known[s.Topic] = found
 		}
-		if _, ok := found[v.layout.queueARN(s.Queue)]; !ok && found != nil {
-			err := fmt.Errorf("subscription %s: %w", s.name(), queue.ErrNotFound)
-			if err := v.judge(err, f, ""); err != nil {
-				return err
-			}
+		if found == nil {
+			continue // a finding has said it for all of them
+		}
+		if err := v.subscription(ctx, s, f, found[v.layout.queueARN(s.Queue)]); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// subscription looks at one, given by its ARN or by the word that stands in its place.
+func (v *verifier) subscription(ctx context.Context, s Subscription, f Finding, arn string) error {
+	if arn == "" || arn == gone {
+		_, err := v.judge(fmt.Errorf("subscription %s: %w", s.name(), queue.ErrNotFound), f, "")
+		return err
+	}
+	if !isARN(arn) {
+		f.Different, f.Fix = []string{"it is pending, and nothing is delivered"}, "its queue's owner has to confirm it"
+		v.findings = append(v.findings, f)
+		return nil
+	}
+	have, err := v.aws.SubscriptionAttributes(ctx, arn)
+	if done, err := v.judge(err, f, "sns:GetSubscriptionAttributes"); done || err != nil {
+		return err
+	}
+	set, names := subscriptionDifference(have, v.layout.subscription(s))
+	v.differs(f, contrasts(have, set, names))
+	return nil
+}
+
+func contrasts(have, want map[string]string, names []string) []string {
+	var all []string
+	for _, name := range names {
+		all = append(all, contrast(name, have[name], want[name]))
+	}
+	return all
+}
+
+// contrast says how one attribute differs. A document is not shown: it may be long, and what a
+// filter looks for is nobody's business in a log.
+func contrast(name, have, want string) string {
+	switch {
+	case want == "" || name == attrFilter && want == noFilter:
+		return name + " is set"
+	case have == "":
+		return name + " is missing"
+	case documents[name]:
+		return name + " is another"
+	}
+	return fmt.Sprintf("%s is %s, not %s", name, have, want)
 }

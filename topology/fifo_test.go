@@ -1,0 +1,103 @@
+package topology_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stationmaster/worker/queue"
+	"github.com/stationmaster/worker/topology"
+)
+
+// orders is a FIFO topic with a FIFO queue and a standard one behind it.
+func orders() topology.Topology {
+	return topology.Topology{
+		Topics: []topology.Topic{{Name: "orders.fifo", ContentBasedDeduplication: true}},
+		Queues: []topology.Queue{
+			{Name: "bills.fifo", DLQ: topology.DLQName("bills.fifo"), MaxReceiveCount: 5},
+			{Name: "audit", DLQ: topology.DLQName("audit"), MaxReceiveCount: 5},
+		},
+		Subscriptions: []topology.Subscription{
+			{Topic: "orders.fifo", Queue: "bills.fifo", DLQ: topology.DeliveryDLQName("orders.fifo", "bills.fifo")},
+			{Topic: "orders.fifo", Queue: "audit", DLQ: topology.DeliveryDLQName("orders.fifo", "audit")},
+		},
+		Settle: time.Minute,
+	}
+}
+
+func TestAFIFOLineIsLaidAndKeepsItsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t)
+		k.apply(t, orders())
+		queues := []string{"bills.fifo", "bills-dlq.fifo", "orders-bills-delivery-dlq.fifo", "audit", "audit-dlq", "orders-audit-delivery-dlq"}
+		before := k.state(t, queues, "orders.fifo")
+		for _, name := range queues[:3] {
+			if got := before["queue "+name]["FifoQueue"]; got != "true" {
+				t.Errorf("queue %s: FifoQueue is %q", name, got)
+			}
+		}
+		if r := k.apply(t, orders()); len(r.Changed) > 0 || r.Unchanged != 9 {
+			t.Errorf("a second apply changed %v, %d unchanged", changes(r), r.Unchanged)
+		}
+		if found := k.verify(t, orders()); len(found) > 0 {
+			t.Errorf("verify found %v", lines(found))
+		}
+		var want []string
+		for _, body := range []string{"a", "b", "c"} {
+			m := queue.Message{Body: body, GroupID: "ada"}
+			for range 2 { // the topic knows the second one by its content
+				if _, err := k.Publish(t.Context(), account.TopicARN("orders.fifo"), m); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want = append(want, body)
+		}
+		for _, name := range []string{"bills.fifo", "audit"} {
+			if diff := cmp.Diff(want, k.received(t, name)); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+		}
+		if len(k.lost()) > 0 {
+			t.Errorf("lost %+v", k.lost())
+		}
+	})
+}
+
+func TestWhatAFIFOTopicCannotDeliverIsKeptInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t)
+		k.apply(t, orders())
+		k.deleteQueue(t, "bills.fifo")
+		for _, body := range []string{"a", "b"} {
+			if _, err := k.Publish(t.Context(), account.TopicARN("orders.fifo"), queue.Message{Body: body, GroupID: "ada"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff([]string{"a", "b"}, k.received(t, "orders-bills-delivery-dlq.fifo")); diff != "" || len(k.lost()) > 0 {
+			t.Errorf("%s, lost %v", diff, k.lost())
+		}
+	})
+}
+
+func TestDeduplicationByContentCanBeTurnedOnAndOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t)
+		k.apply(t, orders())
+		turned := orders()
+		turned.Topics[0].ContentBasedDeduplication, turned.Queues[0].ContentBasedDeduplication = false, true
+		r := k.apply(t, turned)
+		if diff := cmp.Diff([]string{
+			"queue bills.fifo: set ContentBasedDeduplication false→true", "topic orders.fifo: set ContentBasedDeduplication true→false",
+		}, changes(r)); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff([]string{
+			"queue bills.fifo: is not as declared: ContentBasedDeduplication is true, not false; change it with: worker topology apply",
+			"topic orders.fifo: is not as declared: ContentBasedDeduplication is false, not true; change it with: worker topology apply",
+		}, lines(k.verify(t, orders()))); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
