@@ -56,6 +56,10 @@ $(LINTER):
 jobs: ## Write jobs/all, the list of the jobs that are compiled in
 	go run ./internal/jobsgen/gen
 
+.PHONY: actions
+actions: ## Write the table of AWS's actions in the documentation of localaws
+	go run ./internal/actionsgen
+
 .PHONY: verify
 verify: ## Check that generated files, modules and config.toml are as they should be
 	scripts/verify.sh

@@ -5,7 +5,7 @@
 // loses in silence (a queue policy that does not let SNS in, a subscription to a queue that is
 // gone) is lost here in silence too. Dropped tells a test of it; the API never does.
 //
-// What it does not do yet answers with UnsupportedOperation: SQS's old Query protocol, archives of
+// What it does not do answers with UnsupportedOperation: the actions that are absent below, archives of
 // topics. Subscriptions to queues and to HTTP endpoints deliver; those to mail, phones, functions and
 // streams can be made, and Dropped tells of each message that they would get. Posts to HTTP endpoints
 // reach loopback addresses only, unless Options.Deliver carries them further. Envelopes are signed,
@@ -13,9 +13,14 @@
 //
 // What it does simpler than AWS: changes take effect at once, retries come without jitter, counts are
 // exact, a purge is instant, encryption is only remembered, fair queues do not look at how long
-// consumers take, FIFO queues have no limit on requests a second, callers may do everything.
-// Credentials are taken whatever they are; a request without any is refused, but for the URLs in what
-// SNS sends.
+// consumers take, FIFO queues have no limit on requests a second.
+//
+// Every region is a world of its own, and so is every account. Credentials are taken whatever they
+// are: the scope of the signature names the region, an access key of 12 digits (or AKIA and 12 digits)
+// the account, any other key is Options.Account's. Callers are the root users of their accounts: at
+// home they may do what no policy denies, with the queues and topics of others what a policy allows.
+// A request without credentials is refused, but for the URLs in what SNS sends and queues that are
+// open to everybody.
 //
 // It has no clock of its own and holds no lock while it waits, so that it runs under
 // testing/synctest, with Transport in place of a socket.

@@ -13,6 +13,12 @@ if ! diff -ru "$scratch/all" jobs/all; then
 	echo "jobs/all was not current: commit what make jobs wrote" >&2
 	exit 1
 fi
+cp localaws/doc_actions.go "$scratch"
+go run ./internal/actionsgen
+if ! diff -u "$scratch/doc_actions.go" localaws/doc_actions.go; then
+	echo "localaws/doc_actions.go was not current: commit what make actions wrote" >&2
+	exit 1
+fi
 go mod tidy -diff
 go mod verify
 go run ./cmd/worker config check --config config.toml

@@ -24,6 +24,7 @@ var floors = []room{
 	{pattern: "cmd/*", floor: roof},
 	{pattern: "internal/house", floor: roof},
 	{pattern: "internal/jobsgen/gen", floor: roof}, // the program behind make jobs
+	{pattern: "internal/actionsgen", floor: roof},  // the program behind make actions
 
 	{pattern: "cli", floor: 6},
 	{pattern: "jobs/all", floor: 6},
