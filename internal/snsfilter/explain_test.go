@@ -48,6 +48,7 @@ func TestExplain(t *testing.T) {
 		{`{"digits":[7]}`, snsfilter.Attributes, "", attributes, away(onAttributes, "digits", "digits has no value that the filter wants: the text is the same, but a string, a number and a boolean are never equal")},
 		{`{"quote":["say \"hi\\\""]}`, snsfilter.Attributes, "", attributes, away(onAttributes, "quote", `quote has no value that the filter wants: in a filter on attributes, \ and " have to be escaped twice`)},
 
+		{`{"$or":[{"hollow":["x"]},{"ok":[false]}]}`, snsfilter.Body, body, nil, away(onBody, "hollow", "none of 2 alternatives passes; in the nearest one, hollow has no value that the filter wants")},
 		{`{"$or":[{"event":["x"]},{"ok":[true],"n":[8]},{"ok":[false]}]}`, snsfilter.Body, body, nil, away(onBody, "n", "none of 3 alternatives passes; in the nearest one, n has no value that the filter wants")},
 	} {
 		m := snsfilter.NewMessage(tt.body, tt.attributes)

@@ -62,14 +62,15 @@ func (p *Policy) passes(f *field, m *Message) bool {
 	return slices.ContainsFunc(values, f.wants) || f.absent && len(values) == 0 && !m.invalid[f.path]
 }
 
-// maxHashed is how long a path may be to be looked up by its hash. A longer one is compared with the
-// names that are there, which costs no more than the body is long.
+// maxHashed is how long a path may be, in bytes, to be looked up by its hash. A longer one, and one with
+// more dots than an object has names, is compared with the names: that costs no more than the body is
+// long, whatever a policy says.
 const maxHashed = 256
 
 // walk calls see with each value at a path below an object, until it is true. A dot in a name and a
 // step into an object are one to SNS: "a.b" leads to {"a":{"b":1}} and to {"a.b":1}.
 func (f *field) walk(object map[string]any, path string, see func(scalar) bool) bool {
-	if len(f.path) > maxHashed {
+	if len(f.path) > maxHashed || len(f.cuts) > len(object) {
 		for name, value := range object {
 			rest, found := strings.CutPrefix(path, name)
 			switch {

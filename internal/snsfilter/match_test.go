@@ -27,8 +27,9 @@ var operators = []struct {
 	{"the empty string is a string", `[""]`, `""`, "\" \"\nnull\n0\nfalse"},
 	{"numbers are equal by value", `[301.5]`, "301.5\n3.015e2\n301.50", "301.51\n\"301.5\""},
 	{"numbers are told apart by five digits after the point", `[0.12345]`, "0.12345\n0.123451", "0.12344\n0.12346"},
+	{"numbers are rounded, not cut", `[0.29]`, "0.29\n0.290001", "0.28999\n0.29001"},
 	{"numbers beyond a billion are equal by spelling", `[123456789012,1e12]`, "123456789012\n1e12", "123456789013\n1000000000000\n\"123456789012\""},
-	{"zero has no sign", `[0]`, "0\n-0\n0.0", "\"0\"\nfalse\nnull"},
+	{"zero has no sign", `[0]`, "0\n-0\n0.0", "\"0\"\nfalse\nnull\n1e10"},
 	{"booleans are no strings", `[true]`, "true", "false\n\"true\"\n1"},
 	{"null is matched by null", `[null]`, "null", "\"null\"\nfalse\n0\n\"\""},
 
@@ -70,6 +71,8 @@ var operators = []struct {
 	{"wildcard behind", `[{"wildcard":"log*"}]`, "\"log\"\n\"logs\"", `"alog"`},
 	{"wildcard in the middle", `[{"wildcard":"a*c"}]`, "\"ac\"\n\"abc\"\n\"acc\"", "\"a\"\n\"c\"\n\"acb\""},
 	{"its ends do not share a character", `[{"wildcard":"aba*aba"}]`, "\"abaaba\"\n\"abaxaba\"", "\"aba\"\n\"ababa\""},
+	{"nor does the middle with the end", `[{"wildcard":"*ab*b"}]`, "\"abb\"\n\"xabxb\"", "\"ab\"\n\"bab\""},
+	{"nor two texts in the middle", `[{"wildcard":"*a*a*b"}]`, "\"aab\"\n\"xaxaxb\"", "\"ab\"\n\"xab\""},
 	{"three wildcards", `[{"wildcard":"*a*b*"}]`, "\"ab\"\n\"xaxbx\"", "\"ba\"\n\"a\""},
 	{"a lone wildcard wants any string", `[{"wildcard":"*"}]`, "\"\"\n\"x\"", "1\nnull"},
 	{"no wildcard is an equal string", `[{"wildcard":"abc"}]`, `"abc"`, "\"abcd\"\n\"ab\""},
@@ -276,6 +279,9 @@ func TestOr(t *testing.T) {
 		{"of a key inside and before it the one inside counts", `{"n":[0],"$or":[{"n":[7]},{"ok":[false]}]}`, true},
 		{"of a key inside and after it the one after counts", `{"$or":[{"n":[7]},{"ok":[false]}],"n":[0]}`, false},
 
+		{"of a key inside and before it the one before counts in the others", `{"n":[7],"$or":[{"n":[0]},{"ok":[true]}]}`, true},
+		{"alternatives do not share what they add", `{"n":[7],"ok":[true],"aa":[1],"$or":[{"event":["user_invited"]},{"event":["x"]}]}`, true},
+
 		{"with one object is a name", `{"$or":[{"prefix":"x"}]}`, true},
 		{"with values is a name", `{"$or":["x","y"]}`, true},
 		{"with a value among objects is a name", `{"$or":[{"prefix":"z"},"x"]}`, true},
@@ -342,6 +348,10 @@ func TestHostilePatternsAreMatchedInOnePass(t *testing.T) {
 
 // Each level of the body can be entered in one way only, however many dots lead there.
 func TestHostilePathsAreWalkedInOnePass(t *testing.T) {
+	p := parse(t, `{"`+strings.Repeat(".", 200)+`":[1]}`, snsfilter.Body)
+	if p.Match(snsfilter.NewMessage(`{"":[`+strings.Repeat(`{"":1},`, 30_000)+`1]}`, nil)) {
+		t.Error("200 levels lead into two")
+	}
 	for _, name := range []string{"a", "a.a", "", "."} {
 		for _, depth := range []int{100, 1000} {
 			path := strings.Repeat(name+".", depth) + "end"

@@ -216,6 +216,8 @@ func TestWildcardsCostPoints(t *testing.T) {
 		{"one more: 1 x 101", `{"a":[{"wildcard":"*x"},` + list(100)[1:] + `}`, tooComplex},
 		{"anything-but costs a point: 10 x 10", `{"a":[` + stars(9, "*x") + `,{"anything-but":{"prefix":"y"}}]}`, ""},
 		{"one more: 11 x 11", `{"a":[` + stars(9, "*x") + `,{"anything-but":"x"},{"anything-but":{"wildcard":"*"}}]}`, tooComplex},
+		{"also of a pattern without stars: 11 x 10", `{"a":[` + stars(7, "*x") + `,{"wildcard":"*x*"},"x",{"anything-but":{"wildcard":"x"}}]}`, tooComplex},
+		{"or the points of the pattern: 18 x 6", `{"a":[` + strings.Repeat(`{"anything-but":{"wildcard":"*x*"}},`, 5) + `{"anything-but":{"wildcard":"x*y*"}}]}`, tooComplex},
 		{"without any star nothing costs", `{"a":[` + stars(50, "x") + `]}`, ""},
 		{"nor does anything-but", `{"a":[` + strings.Repeat(`{"anything-but":"x"},`, 20) + `1]}`, ""},
 	} {

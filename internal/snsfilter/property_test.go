@@ -325,6 +325,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(`{"$or":[{"prefix":"x"},{"a":[1]}]}`, `[`, false)
 	f.Add(`{"a":[{"numeric":[">",0,"<=",1e9]},{"cidr":"::/0"},{"wildcard":"*\\**"}]}`, `{"a":1}`, false)
 	f.Add(`{"a":[],"b":{}}`, ``, true)
+	f.Add(`{"":{"":[0]}}`, `{"":{"":0}}`, true)
 	f.Fuzz(func(t *testing.T, policy, body string, nested bool) {
 		scope := snsfilter.Attributes
 		if nested {

@@ -126,10 +126,7 @@ func compileCIDR(operand node) (matcher, error) {
 	case bits >= 128:
 		return nil, faultf("IPv6 mask bits must be < 128")
 	}
-	block, err := ip.Prefix(bits)
-	if err != nil {
-		return nil, faultf("Nonstandard IP address: %s", address)
-	}
+	block := netip.PrefixFrom(ip, bits)
 	return func(v scalar) bool {
 		if v.kind != isText {
 			return false
