@@ -47,8 +47,10 @@ func (o *subscriptionOptions) set(name string, value *string, prefix string) *ap
 		if o.protocol != "firehose" {
 			return invalidParameter(prefix+"SubscriptionRoleArn: only a firehose subscription has one, not one with protocol %s", o.protocol)
 		}
+		if !roleARN.MatchString(text) {
+			return invalidParameter(prefix + "SubscriptionRoleArn")
+		}
 		o.role = text
-		return checkARN(text, "iam", prefix+"SubscriptionRoleArn")
 	default:
 		return checkSubscriptionAttribute(name, prefix)
 	}

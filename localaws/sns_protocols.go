@@ -11,6 +11,8 @@ import (
 // phone is a number that SNS takes. Source: ITU E.164, which AWS's documentation names.
 var phone = regexp.MustCompile(`^\+?[1-9][0-9]{1,14}$`)
 
+var roleARN = regexp.MustCompile(`^arn:[a-z-]+:iam::[0-9]{12}:role/.+$`)
+
 // rawProtocols can have raw message delivery. Source: "Amazon SNS raw message delivery", Developer
 // Guide.
 var rawProtocols = []string{"sqs", "http", "https", "firehose"}

@@ -109,6 +109,7 @@ func TestSubscribeRefuses(t *testing.T) {
 		{"lambda", snsQueueARN("q"), nil, "InvalidParameter", "Invalid parameter: Lambda endpoint ARN"},
 		{"firehose", "f", nil, "InvalidParameter", "Invalid parameter: Firehose endpoint ARN"},
 		{"firehose", "arn:aws:firehose:us-east-1:000000000000:deliverystream/s", nil, "InvalidParameter", reason + "SubscriptionRoleArn: a firehose subscription needs one"},
+		{"firehose", "arn:aws:firehose:us-east-1:000000000000:deliverystream/s", map[string]string{"SubscriptionRoleArn": "r"}, "InvalidParameter", reason + "SubscriptionRoleArn"},
 		{"application", "f", nil, "InvalidParameter", "Invalid parameter: ApplicationEndpoint ARN"},
 		{"sqs", snsQueueARN("q"), map[string]string{"RawMessageDelivery": "1"}, "InvalidParameter", reason + "RawMessageDelivery: Invalid value [1]. Must be true or false."},
 		{"sqs", snsQueueARN("q"), map[string]string{"FilterPolicyScope": "Both"}, "InvalidParameter", reason + "FilterPolicyScope: Invalid value [Both]. Please use either MessageBody or MessageAttributes"},
