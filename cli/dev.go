@@ -15,25 +15,29 @@ import (
 
 func (s *state) devCommand() *cobra.Command {
 	var addr string
-	var awsOnly bool
+	var awsOnly, nasty bool
 	cmd := &cobra.Command{
 		Use: "dev", Short: "Run with an embedded SNS and SQS: no account, nothing to install",
 		Long: `Run with an embedded SNS and SQS that fail as silently as AWS does, the topology
 applied, and receivers on this machine for what the bundled jobs send: each mail,
 webhook and event that arrives is printed.
 
-Everything is in memory and ends with the command.`,
-		Example: example("worker dev", "worker dev --aws-only", "worker dev break mail", "worker dev mend mail"),
+Everything is in memory and ends with the command. With --nasty changes take up to
+a minute to act (filter policies 15), counts lag, short polls miss messages, deleted
+messages come again, messages overtake each other, and polls that are given up
+still take messages.`,
+		Example: example("worker dev", "worker dev --aws-only", "worker dev --nasty", "worker dev break mail", "worker dev mend mail"),
 		Args:    known,
 	}
 	overrides := s.workerFlags(cmd)
 	cmd.PersistentFlags().StringVar(&addr, "aws-addr", worker.DefaultDevAddr, "where the embedded SNS and SQS listen")
 	cmd.Flags().BoolVar(&awsOnly, "aws-only", false, "only the embedded SNS and SQS, with the topology applied; no worker")
+	cmd.Flags().BoolVar(&nasty, "nasty", false, "let the embedded SNS and SQS be as slow and as inexact as AWS may be")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o := s.workerOptions()
 		o.Flags = overrides()
 		return s.observed(cmd.Context(), o, func(ctx context.Context) (err error) {
-			dev, err := worker.StartDev(ctx, o, worker.DevOptions{Addr: addr, Arrived: s.arrived()})
+			dev, err := worker.StartDev(ctx, o, worker.DevOptions{Addr: addr, Nasty: nasty, Arrived: s.arrived()})
 			if err != nil {
 				return err
 			}
@@ -47,6 +51,9 @@ Everything is in memory and ends with the command.`,
 			}
 			defer func() { err = errors.Join(err, w.Close()) }()
 			s.banner(dev.Info(), w)
+			if nasty && !s.json {
+				s.printf("nasty: the queue policies just set may take a minute to act; what is published before is lost in silence, as on AWS\n")
+			}
 			return s.supervise(ctx, w)
 		})
 	}

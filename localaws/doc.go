@@ -11,9 +11,11 @@
 // reach loopback addresses only, unless Options.Deliver carries them further. Envelopes are signed,
 // with a certificate that this server shows.
 //
-// What it does simpler than AWS: changes take effect at once, retries come without jitter, counts are
-// exact, a purge is instant, encryption is only remembered, fair queues do not look at how long
-// consumers take, FIFO queues have no limit on requests a second.
+// What it does simpler than AWS, unless Options.Nasty asks for the opposite: changes take effect at
+// once, counts are exact, a purge is instant, standard queues keep their order, nothing deleted comes
+// again, and nothing is given to a caller that has gone. What it does simpler in any case: retries come
+// without jitter, encryption is only remembered, fair queues do not look at how long consumers take,
+// FIFO queues have no limit on requests a second.
 //
 // Every region is a world of its own, and so is every account. Credentials are taken whatever they
 // are: the scope of the signature names the region, an access key of 12 digits (or AKIA and 12 digits)

@@ -13,6 +13,8 @@ type Options struct {
 	Region string
 	// Account owns everything: "000000000000".
 	Account string
+	// Nasty makes the server as slow and as inexact as AWS may be.
+	Nasty Nasty
 	// Deliver carries what SNS posts to HTTP endpoints. Nil is a transport that reaches loopback
 	// addresses only: a delivery to anywhere else has failed for good, and Dropped tells of it.
 	Deliver http.RoundTripper
@@ -30,6 +32,7 @@ type Server struct {
 	queues   map[string]*sqsQueue // by ARN
 	deleted  map[string]time.Time // when a queue of this ARN was deleted, for QueueDeletedRecently
 	moves    []*moveTask          // those that run
+	nasty    *nastiness
 	sns      snsState
 	posts    *posts
 	controls []*control // copied on write: read without mu once taken
@@ -47,7 +50,7 @@ func New(o Options) *Server {
 	}
 	return &Server{
 		region: o.Region, account: o.Account,
-		queues: map[string]*sqsQueue{}, deleted: map[string]time.Time{}, sns: newSNSState(), posts: newPosts(o.Deliver),
+		nasty: newNastiness(o.Nasty), queues: map[string]*sqsQueue{}, deleted: map[string]time.Time{}, sns: newSNSState(), posts: newPosts(o.Deliver),
 	}
 }
 

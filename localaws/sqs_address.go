@@ -8,7 +8,13 @@ import (
 )
 
 // queueByARN finds a queue, or nil. s.mu is held.
-func (s *Server) queueByARN(arn string) *sqsQueue { return s.queues[arn] }
+func (s *Server) queueByARN(arn string) *sqsQueue {
+	q := s.queues[arn]
+	if q != nil {
+		q.refresh(time.Now())
+	}
+	return q
+}
 
 // queue finds the queue of a queue URL that the caller may use. s.mu is held.
 func (c *call) queue(queueURL string) (*sqsQueue, error) {
@@ -16,7 +22,11 @@ func (c *call) queue(queueURL string) (*sqsQueue, error) {
 		return nil, c.noQueueURL()
 	}
 	account, name := c.address(queueURL)
-	q := c.s.queues[c.arnOf(account, "sqs", name)]
+	arn := c.arnOf(account, "sqs", name)
+	q := c.s.queueByARN(arn)
+	if q == nil {
+		q = c.s.nasty.ghost(arn)
+	}
 	if q == nil {
 		return nil, noSuchQueue()
 	}
@@ -24,7 +34,6 @@ func (c *call) queue(queueURL string) (*sqsQueue, error) {
 		return nil, err
 	}
 	c.s.advance()
-	q.tick(time.Now(), q.retention)
 	return q, nil
 }
 

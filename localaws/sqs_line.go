@@ -112,7 +112,9 @@ type fairLine struct {
 	lanes    lanes
 	waiting  laneHeap // those with visible messages
 	inFlight int
-	turn     uint64
+	// The turns given so far: to who goes to the end, and to who goes to the front.
+	last, first int64
+	overtakes   func() bool // says whether the next one goes to the front
 }
 
 func (f *fairLine) ready() bool { return len(f.waiting) > 0 }
@@ -126,9 +128,13 @@ func (f *fairLine) moved(m *message, from place) {
 		f.inFlight--
 	}
 	if m.place == visible {
-		f.turn++
-		m.turn = f.turn
-		m.spot = l.messages.PushBack(m)
+		if f.overtakes() {
+			f.first--
+			m.turn, m.spot = f.first, l.messages.PushFront(m)
+		} else {
+			f.last++
+			m.turn, m.spot = f.last, l.messages.PushBack(m)
+		}
 	}
 	if m.place == inFlight {
 		f.inFlight++

@@ -31,7 +31,7 @@ func (c *call) ownQueue(arn, parameter string) (*sqsQueue, error) {
 	if q == nil || q.account != c.account || q.region != c.region {
 		return nil, noQueueOf(parameter)
 	}
-	q.tick(time.Now(), q.retention)
+	q.refresh(time.Now())
 	return q, nil
 }
 

@@ -89,7 +89,7 @@ func (s *Server) moveSome(t *moveTask) {
 		s.endTask(t, taskFailed, queryCode(noSuchQueue().Code))
 		return
 	}
-	t.from.tick(now, t.from.retention)
+	t.from.refresh(now)
 	for most := t.allowed(now); t.status == taskRunning && t.moved < most && t.more(); {
 		s.moveOne(t)
 	}

@@ -43,6 +43,25 @@ type sqsQueue struct {
 	waiting  list.List        // of chan struct{}, one for each long poll; who is woken leaves the list
 	alarm    *time.Timer
 	alarmAt  time.Time
+
+	// What Nasty asks for.
+	late      *late     // nil: no change is on its way
+	purging   time.Time // what is sent until then may be purged
+	counted   [held + 1]int
+	countedAt time.Time
+	gone      []gonePoll
+}
+
+// refresh brings a queue up to now.
+func (q *sqsQueue) refresh(now time.Time) {
+	if l := q.late; l != nil && !now.Before(l.acts) && !l.acted {
+		delay := q.delay
+		q.settings, l.acted = l.settings, true
+		if q.delay != delay {
+			q.redelay(now)
+		}
+	}
+	q.tick(now, q.retention)
 }
 
 // next is a number that nothing else on this server has. s.mu is held.
@@ -106,7 +125,9 @@ func (s *Server) watch(q *sqsQueue) {
 
 // settle is called when something about a queue's messages has changed. s.mu is held.
 func (s *Server) settle(q *sqsQueue) {
-	q.tick(time.Now(), q.retention)
+	now := time.Now()
+	q.refresh(now)
+	s.serveGone(q, now)
 	q.stir()
 	s.watch(q)
 }

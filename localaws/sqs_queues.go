@@ -54,7 +54,7 @@ func createQueue(c *call, in *createQueueInput) (any, error) {
 	q := &sqsQueue{
 		arn: arn, name: in.QueueName, region: c.region, account: c.account, serial: s.next(),
 		attributes: attributes, settings: set, tags: maps.Clone(in.Tags),
-		created: now, modified: now, store: newStore(set.fifo),
+		created: now, modified: now, store: s.newStore(set.fifo),
 	}
 	s.queues[arn] = q
 	delete(s.deleted, arn)
@@ -196,6 +196,7 @@ func deleteQueue(c *call, in *queueInput) (any, error) {
 	}
 	delete(c.s.queues, q.arn)
 	c.s.deleted[q.arn] = time.Now()
+	c.s.nasty.forget(q, time.Now())
 	q.wakeAll() // they look again and find no queue
 	return nil, nil
 }
@@ -211,8 +212,8 @@ func purgeQueue(c *call, in *queueInput) (any, error) {
 	if !q.purged.IsZero() && now.Sub(q.purged) < purgeAgain {
 		return nil, &apiError{Status: 403, Code: "PurgeQueueInProgress", Message: "Only one PurgeQueue operation on " + q.name + " is allowed every 60 seconds."}
 	}
-	q.purged = now
-	q.store, q.attempts = newStore(q.fifo), memory[[]given]{} // what was sent before is still not sent again
+	q.purged, q.purging = now, now.Add(c.s.nasty.within(c.s.nasty.PurgeDelay))
+	q.store, q.attempts = c.s.newStore(q.fifo), memory[[]given]{} // what was sent before is still not sent again
 	return nil, nil
 }
 
@@ -239,11 +240,9 @@ func (c *call) setAttributes(q *sqsQueue, changes map[string]string) error {
 	if err != nil {
 		return err
 	}
-	now, delay := time.Now(), q.delay
-	q.attributes, q.settings, q.modified = attributes, set, now
-	if q.delay != delay {
-		q.redelay(now)
-	}
+	now := time.Now()
+	q.late = c.s.nasty.delay(q, set, now)
+	q.attributes, q.modified = attributes, now
 	c.s.settle(q)
 	return nil
 }
@@ -259,7 +258,7 @@ func getQueueAttributes(c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	all := q.describe()
+	all := c.s.describe(q)
 	out := map[string]string{}
 	for _, name := range in.AttributeNames {
 		_, number := numbers[name]
@@ -280,16 +279,17 @@ func getQueueAttributes(c *call, in *struct {
 }
 
 // describe returns all attributes of a queue.
-func (q *sqsQueue) describe() map[string]string {
-	all := maps.Clone(q.attributes)
+func (s *Server) describe(q *sqsQueue) map[string]string {
+	now := time.Now()
+	all, number := maps.Clone(s.nasty.shown(q, now)), s.nasty.counts(q, now)
 	if all["KmsMasterKeyId"] == "" {
 		delete(all, "KmsDataKeyReusePeriodSeconds") // SQS shows it only where it means something
 	}
 	all["QueueArn"] = q.arn
 	all["CreatedTimestamp"] = strconv.FormatInt(q.created.Unix(), 10)
 	all["LastModifiedTimestamp"] = strconv.FormatInt(q.modified.Unix(), 10)
-	all["ApproximateNumberOfMessages"] = strconv.Itoa(q.number[visible])
-	all["ApproximateNumberOfMessagesNotVisible"] = strconv.Itoa(q.number[inFlight])
-	all["ApproximateNumberOfMessagesDelayed"] = strconv.Itoa(q.number[delayed])
+	all["ApproximateNumberOfMessages"] = strconv.Itoa(number[visible])
+	all["ApproximateNumberOfMessagesNotVisible"] = strconv.Itoa(number[inFlight])
+	all["ApproximateNumberOfMessagesDelayed"] = strconv.Itoa(number[delayed])
 	return all
 }

@@ -68,12 +68,21 @@ func (in *receiveInput) check() error {
 	return nil
 }
 
+// waits is how long a receive waits for messages.
+func (in *receiveInput) waits(q *sqsQueue) time.Duration {
+	if in.WaitTimeSeconds != nil {
+		return time.Duration(*in.WaitTimeSeconds) * time.Second
+	}
+	return q.wait
+}
+
 // receiveMessage waits without holding anything: each time that it is woken it looks again.
 func receiveMessage(c *call, in *receiveInput) (any, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
 	var timeout <-chan time.Time
+	var until time.Time
 	for over := false; ; {
 		out, woken, wait, err := c.attempt(in, over)
 		if err != nil || woken == nil {
@@ -83,15 +92,15 @@ func receiveMessage(c *call, in *receiveInput) (any, error) {
 		if timeout == nil {
 			timer := time.NewTimer(wait)
 			defer timer.Stop()
-			timeout = timer.C
+			timeout, until = timer.C, time.Now().Add(wait)
 		}
 		select {
 		case <-woken:
 		case <-timeout:
 			over = true
-			c.leave(in.QueueURL, woken)
+			c.leave(in, woken, time.Time{})
 		case <-c.ctx.Done():
-			c.leave(in.QueueURL, woken)
+			c.leave(in, woken, until)
 			return nil, c.ctx.Err()
 		}
 	}
@@ -107,13 +116,11 @@ func (c *call) attempt(in *receiveInput, over bool) (out receiveOutput, woken ch
 		return out, nil, 0, err
 	}
 	// A client that has gone must not be given messages: nobody would see them until they time out.
-	if err := c.ctx.Err(); err != nil {
+	if err := c.ctx.Err(); err != nil && !c.s.nasty.GiveToGone {
 		c.s.settle(q)
 		return out, nil, 0, err
 	}
-	if wait = q.wait; in.WaitTimeSeconds != nil {
-		wait = time.Duration(*in.WaitTimeSeconds) * time.Second
-	}
+	wait = in.waits(q)
 	if err := q.checkAttemptID(in.ReceiveRequestAttemptID); err != nil {
 		return out, nil, 0, err
 	}
@@ -142,10 +149,11 @@ func (c *call) sign(messages []received) {
 }
 
 // leave takes a receive out of those who wait. When it was woken already, the wake goes to the next.
-func (c *call) leave(queueURL string, woken chan struct{}) {
+// A receive whose time is not over has been given up.
+func (c *call) leave(in *receiveInput, woken chan struct{}, until time.Time) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	q, err := c.queue(queueURL)
+	q, err := c.queue(in.QueueURL)
 	if err != nil {
 		return // the queue is gone, and everybody was woken
 	}
@@ -158,7 +166,10 @@ func (c *call) leave(queueURL string, woken chan struct{}) {
 	if mine != nil {
 		q.waiting.Remove(mine)
 	}
-	q.stir()
+	if !until.IsZero() {
+		c.s.nasty.desert(q, c, in, until)
+	}
+	c.s.settle(q)
 }
 
 // take hands out messages. s.mu is held.
@@ -166,6 +177,9 @@ func (c *call) take(q *sqsQueue, in *receiveInput) []received {
 	most := 1
 	if in.MaxNumberOfMessages != nil {
 		most = *in.MaxNumberOfMessages
+	}
+	if in.waits(q) == 0 {
+		most = c.s.nasty.fewer(most)
 	}
 	visibility := q.visibility
 	if in.VisibilityTimeout != nil {
@@ -234,7 +248,8 @@ func (s *Server) bury(q *sqsQueue, m *message, now time.Time) bool {
 		m.dedupID, m.sent, m.sequence = m.id, now, s.next()
 	}
 	dlq.add(m, now, now)
-	s.settle(dlq)
+	dlq.stir()
+	s.watch(dlq)
 	return true
 }
 

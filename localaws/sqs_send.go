@@ -161,6 +161,9 @@ func (s *Server) enqueue(q *sqsQueue, m sqsMessage, sender string, delay time.Du
 	if q.fifo {
 		q.sent.put(q.dedupKey(&m), accepted{stored.id, stored.sequence}, now)
 	}
+	if now.Before(q.purging) && s.nasty.chance(purgedShare) {
+		return stored // accepted, and purged with what was there before
+	}
 	q.add(stored, now.Add(delay), now)
 	s.settle(q)
 	return stored

@@ -41,7 +41,7 @@ func changeMessageVisibilityBatch(c *call, in *batchInput) (any, error) {
 	return c.settleBatch(in, changeByHandle)
 }
 
-type settlement func(q *sqsQueue, in *receiptInput) error
+type settlement func(c *call, q *sqsQueue, in *receiptInput) error
 
 func (c *call) settleOne(queueURL string, in *receiptInput, settle settlement) error {
 	c.s.mu.Lock()
@@ -50,7 +50,7 @@ func (c *call) settleOne(queueURL string, in *receiptInput, settle settlement) e
 	if err != nil {
 		return err
 	}
-	if err := settle(q, in); err != nil {
+	if err := settle(c, q, in); err != nil {
 		return err
 	}
 	c.s.settle(q)
@@ -70,14 +70,14 @@ func (c *call) settleBatch(in *batchInput, settle settlement) (any, error) {
 	}
 	defer c.s.settle(q)
 	return c.each(len(in.Entries), id, func(i int) (any, error) {
-		return settled{id(i)}, settle(q, &in.Entries[i])
+		return settled{id(i)}, settle(c, q, &in.Entries[i])
 	})
 }
 
 // deleteByHandle deletes a message. An expired receipt deletes as well as a good one; one that
 // somebody else's receive has overtaken is accepted and does nothing, which is what AWS warns of;
 // deleting what is gone is no error. A FIFO queue takes no expired receipts.
-func deleteByHandle(q *sqsQueue, in *receiptInput) error {
+func deleteByHandle(c *call, q *sqsQueue, in *receiptInput) error {
 	m, last, err := q.byHandle(in.ReceiptHandle)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func deleteByHandle(q *sqsQueue, in *receiptInput) error {
 	if q.fifo && (!last || m.place != inFlight) {
 		return expired(in.ReceiptHandle)
 	}
-	if last {
+	if last && !c.s.nasty.revive(q, m) {
 		q.remove(m)
 	}
 	return nil
@@ -97,7 +97,7 @@ func deleteByHandle(q *sqsQueue, in *receiptInput) error {
 // changeByHandle hides a message from now on, or shows it. Any receipt of it will do, also an
 // expired one or one that was overtaken: so an old worker can break the lease of a new one, here
 // as on AWS. On a FIFO queue that cannot happen.
-func changeByHandle(q *sqsQueue, in *receiptInput) error {
+func changeByHandle(_ *call, q *sqsQueue, in *receiptInput) error {
 	if in.VisibilityTimeout == nil {
 		return missing("VisibilityTimeout")
 	}

@@ -30,6 +30,7 @@ type message struct {
 	// receives counts over all queues that the message has been in; receipts only in this one.
 	receives, receipts      int
 	changes                 int // of its visibility by a client
+	revived                 bool
 	firstReceived, received time.Time
 	source                  string // DeadLetterQueueSourceArn
 
@@ -39,7 +40,7 @@ type message struct {
 	// The positions in the collections of a store.
 	lane         *lane
 	spot         *list.Element
-	turn         uint64
+	turn         int64
 	dueAt, ageAt int
 }
 
@@ -52,10 +53,12 @@ type store struct {
 	number   [held + 1]int
 }
 
-func newStore(fifo bool) *store {
+func (s *Server) newStore(fifo bool) *store { return newStore(fifo, s.nasty.overtakes) }
+
+func newStore(fifo bool, overtakes func() bool) *store {
 	s := &store{
 		bySerial: map[uint64]*message{},
-		line:     &fairLine{lanes: lanes{}},
+		line:     &fairLine{lanes: lanes{}, overtakes: overtakes},
 		hidden: pile{
 			less: func(a, b *message) bool { return a.due.Before(b.due) },
 			at:   func(m *message) *int { return &m.dueAt },

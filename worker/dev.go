@@ -26,6 +26,9 @@ const (
 	devAccount = "000000000000"
 )
 
+// devSeed is where a nasty dev worker begins: each draws the same.
+const devSeed = 1
+
 // Receivers names the receivers of a dev worker, for TellDev.
 func Receivers() []string { return receivers.Names() }
 
@@ -43,6 +46,8 @@ type Arrival struct {
 type DevOptions struct {
 	// Addr is where its SNS and SQS listen; empty is DefaultDevAddr.
 	Addr string
+	// Nasty makes its SNS and SQS as slow and as inexact as AWS may be: see localaws.Nasty.
+	Nasty bool
 	// Arrived is called for each mail, webhook and event; nil when nobody looks.
 	Arrived func(Arrival)
 }
@@ -66,7 +71,11 @@ func StartDev(ctx context.Context, o Options, dev DevOptions) (*Dev, error) {
 	if _, err := devPort(dev.Addr); err != nil {
 		return nil, err
 	}
-	d := &Dev{server: localaws.New(localaws.Options{Region: devRegion, Account: devAccount})}
+	aws := localaws.Options{Region: devRegion, Account: devAccount}
+	if dev.Nasty {
+		aws.Nasty = localaws.Nastiest(devSeed)
+	}
+	d := &Dev{server: localaws.New(aws)}
 	l, err := d.serve(ctx, dev.Addr)
 	if err != nil {
 		return nil, err
@@ -87,7 +96,7 @@ func StartDev(ctx context.Context, o Options, dev DevOptions) (*Dev, error) {
 	if d.control, err = serveControl(ctx, port, d.info, d.act); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	o.embedded = true
+	o.embedded, o.nasty = true, dev.Nasty
 	o.AWS = localConfig(d.server.Transport(), d.info.Endpoint, devRegion)
 	o.layers = append(o.layers, config.Layer{Origin: "dev", Values: d.settings(o.Jobs)})
 	d.o = o

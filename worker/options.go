@@ -44,7 +44,9 @@ type Options struct {
 	// embedded: AWS is the server in this process, whose topology is ours to apply and which hands
 	// nothing to a caller that has gone.
 	embedded bool
-	layers   []config.Layer
+	// nasty: it does hand messages to callers that have gone.
+	nasty  bool
+	layers []config.Layer
 }
 
 // Option adjusts the options that the command line made.

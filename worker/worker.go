@@ -68,7 +68,7 @@ func New(ctx context.Context, o Options) (*Worker, error) {
 	}
 	w := &Worker{
 		o: o, loaded: loaded, instances: map[string]*jobs.Instance{}, hurry: make(chan time.Duration, 1),
-		cutPolls: o.embedded, drainFor: loaded.Config.Worker.DrainTimeout, suspects: poller.NewLane(),
+		cutPolls: o.embedded && !o.nasty, drainFor: loaded.Config.Worker.DrainTimeout, suspects: poller.NewLane(),
 	}
 	if n := loaded.Config.Worker.Budget; n > 0 {
 		w.budget = poller.NewBudget(n)

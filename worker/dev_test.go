@@ -1,0 +1,45 @@
+package worker_test
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/stationmaster/worker/worker"
+)
+
+// aws-semantics §1.8, by `worker dev --nasty`: what was just set does not show yet.
+func TestANastyDevWorkerIsSlowToChange(t *testing.T) {
+	for nasty, want := range map[bool]string{false: "45", true: "30"} {
+		dev, err := worker.StartDev(t.Context(), worker.Options{}, worker.DevOptions{Addr: "127.0.0.1:0", Nasty: nasty})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := dev.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		client := sqs.New(sqs.Options{
+			Region: dev.Info().Region, BaseEndpoint: aws.String(dev.Info().Endpoint),
+			Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+		})
+		queue, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("work")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: queue.QueueUrl, Attributes: map[string]string{"VisibilityTimeout": "45"}}); err != nil {
+			t.Fatal(err)
+		}
+		read, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: queue.QueueUrl, AttributeNames: []types.QueueAttributeName{"All"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := read.Attributes["VisibilityTimeout"]; got != want {
+			t.Errorf("nasty %v: VisibilityTimeout reads %s, want %s", nasty, got, want)
+		}
+	}
+}
