@@ -2,13 +2,20 @@ package localaws
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 )
 
-// accountKey is an access key that names its account: its 12 digits, which may stand behind the
-// prefix of a real one so that clients that look at its form take it.
-var accountKey = regexp.MustCompile(`^(?:AKIA|ASIA)?([0-9]{12})$`)
+// accountOf is the account that an access key names: its 12 digits, which may stand behind the prefix
+// of a real key so that clients that look at its form take it. Empty: it names none.
+func accountOf(key string) string {
+	if len(key) == len("AKIA")+12 && (strings.HasPrefix(key, "AKIA") || strings.HasPrefix(key, "ASIA")) {
+		key = key[len("AKIA"):]
+	}
+	if len(key) != 12 || strings.Trim(key, "0123456789") != "" {
+		return ""
+	}
+	return key
+}
 
 // identify takes any credentials: account, region and service are those of their signature, which
 // may stand in the header or, of a presigned request, in the URL:
@@ -28,8 +35,8 @@ func (c *call) identify(r *http.Request) {
 		return
 	}
 	scope := strings.Split(credential, "/")
-	if key := accountKey.FindStringSubmatch(scope[0]); key != nil {
-		c.account = key[1]
+	if account := accountOf(scope[0]); account != "" {
+		c.account = account
 	}
 	if len(scope) >= 5 {
 		c.scope = scope[3]

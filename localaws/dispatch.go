@@ -83,6 +83,9 @@ func (s *Server) newCall(r *http.Request) *call {
 	return c
 }
 
+// base is the server's address, as the client called it.
+func (c *call) base() string { return c.scheme + "://" + c.host }
+
 // perform runs the action with what Control makes of it.
 func (c *call) perform() (*answer, error) {
 	if c.fault = c.s.inject(c); c.fault == nil {

@@ -220,3 +220,26 @@ func TestABareNameIsAQueueOfTheCaller(t *testing.T) {
 		t.Errorf("counts %+v", c)
 	}
 }
+
+func TestWhatSNSSendsNamesTheAddressItWasCalledBy(t *testing.T) {
+	s := localaws.New(localaws.Options{})
+	server := httptest.NewTLSServer(s)
+	defer server.Close()
+	k := newSNSKit(t)
+	k.Server = s
+	k.sns, k.sqs = k.clients("us-east-1")
+	k.topic(t, nil)
+	url := k.open(t, "work")
+	k.subscribe(t, "work", nil)
+	r := (&queryKit{Server: s, key: "AKID", service: "sns", region: "us-east-1"}).request(t, http.MethodGet, server.URL, "")
+	r.URL.RawQuery = form("Action", "Publish", "Version", "2010-03-31", "TopicArn", snsTopicARN, "Message", "m").Encode()
+	response, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	got := k.receive(t, url)
+	if len(got) != 1 || !strings.Contains(*got[0].Body, `"UnsubscribeURL" : "`+server.URL+`/?Action=Unsubscribe&`) || !strings.HasPrefix(server.URL, "https://") {
+		t.Errorf("received %+v", got)
+	}
+}

@@ -73,7 +73,7 @@ func (c *call) open(r *http.Request) error {
 	c.service = c.meant(onQueue)
 	c.def = registry[c.service][c.action]
 	if c.service == "sqs" && onQueue {
-		c.queuePath = c.scheme + "://" + c.host + r.URL.Path
+		c.queuePath = c.base() + r.URL.Path
 	}
 	return err
 }

@@ -31,7 +31,7 @@ func (c *call) ask(t *topic, sub *subscription, kind string) []Drop {
 		says = strings.Replace(toRestore, "%s", sub.arn, 1)
 	}
 	id := newID()
-	body, seal := t.request(kind, id, text, says, c.host, now)
+	body, seal := t.request(kind, id, text, says, c.base(), now)
 	switch protocol := sub.options.protocol; {
 	case protocol == "sqs":
 		m := sqsMessage{body: body, seal: seal}

@@ -67,11 +67,11 @@ func (p *published) envelope(t *topic, protocol string) *envelope {
 	}
 	if !t.fifo {
 		e.seal = &seal{version: t.signatureVersion()}
-		rows = append(rows, e.seal.rows(p.host)...)
+		rows = append(rows, e.seal.rows(p.base)...)
 	}
 	const here = "\x00" // as JSON it cannot stand anywhere
 	rows = append(rows, row{"UnsubscribeURL", here}, row{"MessageAttributes", p.attributesText()})
-	url := plainText(address(p.host) + "/?Action=Unsubscribe&SubscriptionArn=")
+	url := plainText(p.base + "/?Action=Unsubscribe&SubscriptionArn=")
 	before, after, _ := strings.Cut(letter(rows...), here)
 	e.before, e.after = before+strings.TrimSuffix(url, `"`), `"`+after
 	if p.envelopes == nil {
@@ -94,17 +94,17 @@ func (p *published) attributesText() string {
 }
 
 // rows are the signature's of an envelope, blank as yet.
-func (s *seal) rows(host string) []row {
+func (s *seal) rows(base string) []row {
 	return []row{
 		{"SignatureVersion", plainText(s.version)},
 		{"Signature", `"` + blank + `"`},
-		{"SigningCertURL", plainText(address(host) + certificatePath)},
+		{"SigningCertURL", plainText(base + certificatePath)},
 	}
 }
 
 // request is a confirmation: a message that asks for a visit of its SubscribeURL. Source: "HTTP/HTTPS
 // subscription confirmation JSON format", Developer Guide.
-func (t *topic) request(kind, id, token, text, host string, at time.Time) (string, *seal) {
+func (t *topic) request(kind, id, token, text, base string, at time.Time) (string, *seal) {
 	s := &seal{version: t.signatureVersion()}
 	rows := append([]row{
 		{"Type", plainText(kind)},
@@ -112,9 +112,9 @@ func (t *topic) request(kind, id, token, text, host string, at time.Time) (strin
 		{"Token", plainText(token)},
 		{"TopicArn", plainText(t.arn)},
 		{"Message", plainText(text)},
-		{"SubscribeURL", plainText(address(host) + "/?Action=ConfirmSubscription&TopicArn=" + t.arn + "&Token=" + token)},
+		{"SubscribeURL", plainText(base + "/?Action=ConfirmSubscription&TopicArn=" + t.arn + "&Token=" + token)},
 		{"Timestamp", timestamp(at)},
-	}, s.rows(host)...)
+	}, s.rows(base)...)
 	return letter(rows...), s
 }
 
@@ -124,9 +124,6 @@ func (t *topic) signatureVersion() string {
 	}
 	return "1"
 }
-
-// address is where this server is, as a client called it. AWS names sns.<region>.amazonaws.com.
-func address(host string) string { return "http://" + host }
 
 func timestamp(at time.Time) string { return plainText(at.UTC().Format("2006-01-02T15:04:05.000Z")) }
 

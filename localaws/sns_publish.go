@@ -21,7 +21,7 @@ type published struct {
 	dedupID    string
 	sequence   string // SequenceNumber, of a FIFO topic
 	trace      string // AWSTraceHeader
-	host       string // as the publisher called this server
+	base       string // this server's address, as the publisher called it
 
 	envelopes map[string]*envelope // by protocol, or by "" when all are the same
 }
@@ -106,7 +106,7 @@ func (c *call) read(prefix string, position int) (*published, *apiError) {
 	f := queryForm(c.form)
 	p := &published{
 		id: newID(), at: time.Now(), subject: f.get(prefix + "Subject"), message: f.get(prefix + "Message"),
-		groupID: f.get(prefix + "MessageGroupId"), dedupID: f.get(prefix + "MessageDeduplicationId"), trace: c.header.Get("X-Amzn-Trace-Id"), host: c.host,
+		groupID: f.get(prefix + "MessageGroupId"), dedupID: f.get(prefix + "MessageDeduplicationId"), trace: c.header.Get("X-Amzn-Trace-Id"), base: c.base(),
 	}
 	if f.has(prefix + "Subject") {
 		if e := checkSubject(p.subject); e != nil {

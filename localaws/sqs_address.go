@@ -62,12 +62,10 @@ func (c *call) noQueueURL() error {
 	if c.form == nil {
 		return missing("QueueUrl")
 	}
-	return &apiError{Status: http.StatusNotFound, Code: "InvalidAddress", Message: "The address " + c.scheme + "://" + c.host + "/ is not valid for this endpoint."}
+	return &apiError{Status: http.StatusNotFound, Code: "InvalidAddress", Message: "The address " + c.base() + "/ is not valid for this endpoint."}
 }
 
-func (c *call) queueURL(q *sqsQueue) string {
-	return c.scheme + "://" + c.host + "/" + q.account + "/" + q.name
-}
+func (c *call) queueURL(q *sqsQueue) string { return c.base() + "/" + q.account + "/" + q.name }
 
 func noSuchQueue() *apiError {
 	return refuse("QueueDoesNotExist", "The specified queue does not exist.")
