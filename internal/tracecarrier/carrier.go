@@ -2,7 +2,8 @@
 // it, internal/telemetry extracts through it.
 //
 // Tracing never costs a message: SQS takes ten attributes, and raw delivery of more is lost
-// without a word, so a key that finds no room is left out.
+// without a word, so a key that finds no room is left out. Nor does it cost a reason: one place is
+// kept for the failure record that the message may need one day.
 package tracecarrier
 
 import (
@@ -53,13 +54,16 @@ func (c *Carrier) Set(key, text string) {
 	c.attributes[key] = queue.Attribute{Type: "String", Text: text}
 }
 
-// reserved is the place kept for traceparent, without which the other keys say nothing: the
-// propagator writes tracestate first.
-func (c *Carrier) reserved(key string) int {
-	if _, has := c.attributes[parent]; has || key == parent {
-		return 0
+// reserved are the places kept for others: for traceparent, without which the other keys say
+// nothing and which the propagator writes last, and for the failure record.
+func (c *Carrier) reserved(key string) (n int) {
+	if _, has := c.attributes[parent]; !has && key != parent {
+		n++
 	}
-	return 1
+	if _, has := c.attributes[queue.StationmasterAttribute]; !has {
+		n++
+	}
+	return n
 }
 
 // Keys returns the names of all attributes.

@@ -36,6 +36,8 @@ func attributes(n int) map[string]queue.Attribute {
 }
 
 func TestInjectFillsTheRoomThatIsLeft(t *testing.T) {
+	identified := attributes(8)
+	identified[queue.StationmasterAttribute] = queue.Attribute{Type: "String", Text: `{"id":"x"}`}
 	for _, row := range []struct {
 		name   string
 		given  map[string]queue.Attribute
@@ -43,8 +45,10 @@ func TestInjectFillsTheRoomThatIsLeft(t *testing.T) {
 		state  string
 	}{
 		{"none", nil, parent, "vendor=x"},
-		{"eight", attributes(8), parent, "vendor=x"},
-		{"nine", attributes(9), parent, ""},
+		{"seven", attributes(7), parent, "vendor=x"},
+		{"eight", attributes(8), parent, ""},
+		{"nine, the last place is the failure record's", attributes(9), "", ""},
+		{"nine, the record has its place", identified, parent, ""},
 		{"ten", attributes(10), "", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
