@@ -33,6 +33,8 @@ type Options struct {
 	Topics Topics
 	// Queues finds a queue by name; nil when nothing is sent to queues.
 	Queues func(ctx context.Context, name string) (queue.Sender, error)
+	// Names are other names of topics, as a configuration has them: each for a name or an ARN.
+	Names map[string]string
 	// Partition, Region and Account make the ARN of a topic given by name. An empty Partition is
 	// "aws".
 	Partition, Region, Account string
@@ -76,7 +78,11 @@ func Open(ctx context.Context, cfg aws.Config) (*Client, error) {
 	}), nil
 }
 
-// Publish publishes m to a topic, given by name or ARN, and returns SNS's MessageId.
+// Publish publishes m to a topic, given by name or ARN, and returns SNS's MessageId. The trace
+// context takes no attribute that is needed, and m itself is not changed.
+//
+// More than ten attributes are refused. SNS would take them, and throw the message away without a
+// word at each subscription with raw delivery, because SQS takes ten.
 func (c *Client) Publish(ctx context.Context, topic string, m queue.Message) (string, error) {
 	if c.o.Topics == nil {
 		return "", fmt.Errorf("publish to %s: this client has no topics; set Options.Topics", topic)
@@ -85,11 +91,15 @@ func (c *Client) Publish(ctx context.Context, topic string, m queue.Message) (st
 	if err != nil {
 		return "", err
 	}
+	if n := len(m.Attributes); n > queue.MaxAttributes {
+		return "", fmt.Errorf("publish to %s: %w: %d attributes, at most %d; put some into the body", topic, queue.ErrRejected, n, queue.MaxAttributes)
+	}
 	name := arn[strings.LastIndexByte(arn, ':')+1:]
 	ctx, span := c.start(ctx, "publish", name, "aws.sns", attribute.String("aws.sns.topic.arn", arn))
 	defer span.End()
 	tracecarrier.Inject(ctx, &m)
 	id, err := c.o.Topics.Publish(ctx, arn, m)
+	err = withWay(err, "sns:Publish")
 	finish(span, id, err)
 	return id, err
 }
@@ -102,8 +112,20 @@ func (c *Client) Send(ctx context.Context, name string, m queue.Message) (string
 	ctx, span := c.start(ctx, "send", name, "aws_sqs")
 	defer span.End()
 	id, err := c.send(ctx, name, m)
+	err = withWay(err, "sqs:GetQueueUrl and sqs:SendMessage")
 	finish(span, id, err)
 	return id, err
+}
+
+// withWay adds the way out to what AWS answered.
+func withWay(err error, permission string) error {
+	switch {
+	case errors.Is(err, queue.ErrNotFound):
+		return fmt.Errorf("%w; correct the name, or create what is declared with: worker topology apply", err)
+	case errors.Is(err, queue.ErrDenied):
+		return fmt.Errorf("%w; allow %s to this role", err, permission)
+	}
+	return err
 }
 
 func (c *Client) send(ctx context.Context, name string, m queue.Message) (string, error) {
@@ -120,6 +142,9 @@ func (c *Client) send(ctx context.Context, name string, m queue.Message) (string
 }
 
 func (c *Client) topicARN(topic string) (string, error) {
+	if other := c.o.Names[topic]; other != "" {
+		topic = other
+	}
 	if strings.HasPrefix(topic, "arn:") {
 		return topic, nil
 	}

@@ -31,18 +31,27 @@ func Attribute(name, text string) Option {
 
 // GroupID sets the message group: order on FIFO topics, tenant for fair queues.
 func GroupID(id string) Option {
-	return func(m *queue.Message) error { m.GroupID = id; return nil }
+	return func(m *queue.Message) error {
+		m.GroupID = id
+		return given("group id", id)
+	}
 }
 
 // DeduplicationID sets the deduplication id (FIFO only).
 func DeduplicationID(id string) Option {
-	return func(m *queue.Message) error { m.DeduplicationID = id; return nil }
+	return func(m *queue.Message) error {
+		m.DeduplicationID = id
+		return given("deduplication id", id)
+	}
 }
 
 // ID gives the message the stable ID that its jobs see, instead of SNS's MessageId, which a second
 // publish of the same work would change. It takes one of the ten attributes.
 func ID(id string) Option {
 	return func(m *queue.Message) error {
+		if err := given("id", id); err != nil {
+			return err
+		}
 		text, err := json.Marshal(map[string]string{"id": id})
 		if err != nil {
 			return err
@@ -53,6 +62,9 @@ func ID(id string) Option {
 
 // Publish publishes v and returns SNS's MessageId.
 func (t Topic[T]) Publish(ctx context.Context, v T, options ...Option) (string, error) {
+	if t.Client == nil {
+		return "", fmt.Errorf("publish to %s: the topic has no client; set Topic.Client", t.Name)
+	}
 	body, err := json.Marshal(v)
 	if err != nil {
 		return "", fmt.Errorf("publish to %s: encode %T: %w", t.Name, v, err)
@@ -70,16 +82,24 @@ func (t Topic[T]) Publish(ctx context.Context, v T, options ...Option) (string, 
 }
 
 func set(m *queue.Message, name, text string) error {
-	if text == "" {
-		return fmt.Errorf("attribute %s: %w: must not be empty", name, queue.ErrRejected)
+	if err := given("attribute "+name, text); err != nil {
+		return err
 	}
 	if _, has := m.Attributes[name]; !has && len(m.Attributes) == queue.MaxAttributes {
 		return fmt.Errorf("attribute %s: %w: a message has at most %d", name, queue.ErrRejected, queue.MaxAttributes)
 	}
+	m.Attributes = maps.Clone(m.Attributes) // an option of somebody else may have set a map that is shared
 	if m.Attributes == nil {
 		m.Attributes = make(map[string]queue.Attribute)
 	}
-	m.Attributes = maps.Clone(m.Attributes)
 	m.Attributes[name] = queue.Attribute{Type: "String", Text: text}
+	return nil
+}
+
+// given refuses an empty text: AWS would refuse it, or take it for none.
+func given(what, text string) error {
+	if text == "" {
+		return fmt.Errorf("%s: %w: must not be empty", what, queue.ErrRejected)
+	}
 	return nil
 }

@@ -58,7 +58,8 @@ func OpenOperator(ctx context.Context, o Options, devAddr string) (*Operator, er
 		}
 	}
 	p.client = publish.New(publish.Options{
-		Topics: p.api, Partition: p.account.Partition, Region: p.account.Region, Account: p.account.ID, Queues: p.sender,
+		Topics: p.api, Names: topicNames(loaded.Config), Queues: p.sender,
+		Partition: p.account.Partition, Region: p.account.Region, Account: p.account.ID,
 	})
 	return p, nil
 }
@@ -91,14 +92,7 @@ func (p *Operator) config(ctx context.Context, o *Options, devAddr string) (cfg 
 
 // Publish publishes to a topic, given by its key in the configuration, its name or its ARN.
 func (p *Operator) Publish(ctx context.Context, topic string, m queue.Message) (id string, err error) {
-	to := topic
-	if t, ok := p.loaded.Config.Topics[topic]; ok {
-		to = topicOf(topic, t).Name
-		if t.ARN != "" {
-			to = t.ARN
-		}
-	}
-	id, err = p.client.Publish(ctx, to, m)
+	id, err = p.client.Publish(ctx, topic, m)
 	if errors.Is(err, queue.ErrNotFound) {
 		return "", fmt.Errorf("%w; %s", err, p.known("topics", slices.Sorted(maps.Keys(p.loaded.Config.Topics))))
 	}
@@ -118,7 +112,7 @@ func (p *Operator) known(what string, names []string) string {
 	if len(names) == 0 {
 		return "the configuration has no " + what
 	}
-	return "the " + what + " of the configuration are " + strings.Join(names, ", ") + "; create what is missing with: worker topology apply"
+	return "the " + what + " of the configuration are " + strings.Join(names, ", ")
 }
 
 func (p *Operator) sender(ctx context.Context, name string) (queue.Sender, error) {

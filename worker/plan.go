@@ -70,6 +70,15 @@ func topicOf(key string, t config.Topic) topology.Topic {
 	return topology.Topic{Name: or(t.Name, key), ARN: t.ARN, Unmanaged: !t.Manage, Tags: t.Tags}
 }
 
+// topicNames are what the topics of the configuration are called by AWS, for those that publish.
+func topicNames(c config.Config) map[string]string {
+	names := make(map[string]string, len(c.Topics))
+	for key, t := range c.Topics {
+		names[key] = or(t.ARN, topicOf(key, t).Name)
+	}
+	return names
+}
+
 func queueOf(key string, q config.Queue) topology.Queue {
 	wanted := topology.Queue{
 		Name: or(q.Name, key), URL: q.URL, ARN: q.ARN, Unmanaged: !q.Manage, Tags: q.Tags,

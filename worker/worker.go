@@ -143,7 +143,8 @@ var errNoQueue = errors.New("no queue can be polled: none of them exists")
 // open sets up the jobs and the stations that need them.
 func (w *Worker) open(ctx context.Context) error {
 	lender := publish.New(publish.Options{
-		Topics: w.api, Partition: w.account.Partition, Region: w.account.Region, Account: w.account.ID,
+		Topics: w.api, Names: topicNames(w.loaded.Config),
+		Partition: w.account.Partition, Region: w.account.Region, Account: w.account.ID,
 		Queues: func(ctx context.Context, name string) (queue.Sender, error) {
 			url, err := w.api.QueueURL(ctx, name, "")
 			if err != nil {
