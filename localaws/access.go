@@ -3,7 +3,6 @@ package localaws
 import (
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,53 +13,38 @@ import (
 // not, in the words of AWS's errors. The caller is the root user of an account: in its own account it
 // may do what no statement denies, in another's only what a statement allows.
 func (c *call) verdict(policy *iampolicy.Policy, owner, action, arn string) (because string) {
-	own := owner == c.account && !c.anonymous
-	if policy == nil && own {
+	if policy == nil && owner == c.account && !c.anonymous {
 		return ""
 	}
-	r := iampolicy.Request{Action: action, Resource: arn, Context: c.conditions(owner)}
+	r := iampolicy.Request{Action: action, Resource: arn, Time: time.Now(), Context: c.conditions(owner)}
 	if !c.anonymous {
 		r.Principal.AWS = c.principal()
 	}
-	d := policy.Evaluate(r)
-	switch {
+	switch d := policy.Authorize(r); {
 	case d.ExplicitDeny:
 		return "with an explicit deny in a resource-based policy"
-	case d.Allowed || own:
+	case d.Allowed:
 		return ""
 	default:
 		return "because no resource-based policy allows the " + action + " action"
 	}
 }
 
-// conditions are the condition keys of a request. The plain HTTP of a local server stands for AWS's
-// HTTPS: a policy that refuses the one means the other.
+// conditions are the condition keys of a request that do not follow from who asks and when. The plain
+// HTTP of a local server stands for AWS's HTTPS: a policy that refuses the one means the other.
 func (c *call) conditions(owner string) map[string][]string {
-	now := time.Now().UTC()
 	ip, _, err := net.SplitHostPort(c.from)
 	if err != nil {
 		ip = "127.0.0.1" // Transport has no addresses
 	}
 	keys := map[string][]string{
-		"aws:SecureTransport":       {"true"},
-		"aws:SourceIp":              {ip},
-		"aws:UserAgent":             {c.header.Get("User-Agent")},
-		"aws:CurrentTime":           {now.Format(time.RFC3339)},
-		"aws:EpochTime":             {strconv.FormatInt(now.Unix(), 10)},
-		"aws:RequestedRegion":       {c.region},
-		"aws:ResourceAccount":       {owner},
-		"aws:PrincipalIsAWSService": {"false"},
+		"aws:SecureTransport": {"true"},
+		"aws:SourceIp":        {ip},
+		"aws:UserAgent":       {c.header.Get("User-Agent")},
+		"aws:RequestedRegion": {c.region},
+		"aws:ResourceAccount": {owner},
 	}
-	if c.anonymous {
-		keys["aws:PrincipalType"] = []string{"Anonymous"}
-		return keys
-	}
-	keys["aws:PrincipalType"] = []string{"Account"}
-	keys["aws:PrincipalAccount"] = []string{c.account}
-	keys["aws:PrincipalArn"] = []string{c.principal()}
-	keys["aws:userid"] = []string{c.account}
 	if c.service == "sns" {
-		keys["AWS:SourceOwner"] = []string{c.account} // the key of SNS's default policies
 		for key, parameter := range map[string]string{"sns:Protocol": "Protocol", "sns:Endpoint": "Endpoint"} {
 			if c.form.Has(parameter) {
 				keys[key] = []string{c.form.Get(parameter)}

@@ -171,8 +171,10 @@ func TestATopicPolicyDecidesWhoMayPublishAndSubscribe(t *testing.T) {
 	}{
 		{"the default policy", "", denied("Publish") + " because no resource-based policy allows the SNS:Publish action", denied("Subscribe") + " because no resource-based policy allows the SNS:Subscribe action"},
 		{"another account may publish", policyOf(statement("Allow", `{"AWS":"222222222222"}`, "sns:Publish", "")), "ok", denied("Subscribe") + " because no resource-based policy allows the SNS:Subscribe action"},
-		{"and subscribe queues", policyOf(statement("Allow", `{"AWS":"222222222222"}`, "sns:*", `{"StringEqualsIfExists":{"sns:Protocol":"sqs"}}`)), "ok", "ok"},
-		{"a deny comes first", policyOf(statement("Allow", `"*"`, "sns:*", ""), statement("Deny", `{"AWS":"222222222222"}`, "sns:Publish", "")), denied("Publish") + " with an explicit deny in a resource-based policy", "ok"},
+		{"and subscribe queues", policyOf(statement("Allow", `"*"`, "sns:Publish", ""), statement("Allow", `{"AWS":"222222222222"}`, "sns:Subscribe", `{"StringEquals":{"sns:Protocol":"sqs"}}`)), "ok", "ok"},
+		{"by https", policyOf(statement("Allow", `{"AWS":"222222222222"}`, "sns:Subscribe", `{"StringEquals":{"sns:Protocol":"https"}}`)), denied("Publish") + " because no resource-based policy allows the SNS:Publish action", denied("Subscribe") + " because no resource-based policy allows the SNS:Subscribe action"},
+		{"for one endpoint", policyOf(statement("Allow", `{"AWS":"222222222222"}`, "sns:Subscribe", `{"ArnLike":{"SNS:Endpoint":"arn:aws:sqs:*:${aws:PrincipalAccount}:mine"}}`)), denied("Publish") + " because no resource-based policy allows the SNS:Publish action", "ok"},
+		{"a deny comes first", policyOf(statement("Allow", `"*"`, "sns:Publish", ""), statement("Allow", `"*"`, "sns:Subscribe", ""), statement("Deny", `{"AWS":"222222222222"}`, "sns:Publish", "")), denied("Publish") + " with an explicit deny in a resource-based policy", "ok"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := localaws.New(localaws.Options{})

@@ -87,11 +87,7 @@ func (s *Server) send(t *topic, queueARN string, m sqsMessage) (why string) {
 	}
 	d := t.mayReach(q, time.Now())
 	if !d.Allowed {
-		why = "the queue's policy refuses: " + d.Why
-		for _, u := range d.Unknown {
-			why += "; not understood: " + u
-		}
-		return why
+		return "the queue's policy refuses: " + d.Why
 	}
 	if err := s.deliver(queueARN, m); err != nil {
 		return "the queue refuses: " + err.Error()
@@ -112,16 +108,15 @@ func (t *topic) mayReach(q *sqsQueue, now time.Time) iampolicy.Decision {
 	if v := t.verdicts[q.arn]; v.policy == q.access && v.second == now.Unix() {
 		return v.Decision
 	}
-	d := q.access.Evaluate(iampolicy.Request{
+	d := q.access.Authorize(iampolicy.Request{
 		Principal: iampolicy.Principal{Service: "sns.amazonaws.com"},
 		Action:    "sqs:SendMessage",
 		Resource:  q.arn,
+		Time:      now,
 		Context: map[string][]string{
-			"aws:SourceArn":             {t.arn},
-			"aws:SourceAccount":         {t.account},
-			"aws:SecureTransport":       {"true"},
-			"aws:PrincipalIsAWSService": {"true"},
-			"aws:PrincipalServiceName":  {"sns.amazonaws.com"},
+			"aws:SourceArn":       {t.arn},
+			"aws:SourceAccount":   {t.account},
+			"aws:SecureTransport": {"true"},
 		},
 	})
 	if t.verdicts == nil {

@@ -33,7 +33,9 @@ func TestQueuePolicyDecidesEachDelivery(t *testing.T) {
 		{"TLS only", denying(`{"Bool":{"aws:SecureTransport":"false"}}`), ""},
 		{"our network only", denying(`{"StringNotEquals":{"aws:sourceVpce":"vpce-1"}}`), "the queue's policy refuses: statement 1 denies sqs:SendMessage to sns.amazonaws.com"},
 		{"our network or a service", denying(`{"StringNotEquals":{"aws:sourceVpce":"vpce-1"},"BoolIfExists":{"aws:PrincipalIsAWSService":"false"}}`), ""},
-		{"an operator that is not known", strings.Replace(letIn("q", snsTopicARN), `"ArnEquals":{"aws:SourceArn":"`+snsTopicARN+`"}`, `"DateGreaterThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}`, 1), "the queue's policy refuses: no statement allows sqs:SendMessage to sns.amazonaws.com (statement 1: condition DateGreaterThan on aws:CurrentTime); not understood: DateGreaterThan"},
+		{"a day that has passed", strings.Replace(letIn("q", snsTopicARN), `"ArnEquals":{"aws:SourceArn":"`+snsTopicARN+`"}`, `"DateGreaterThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}`, 1), ""},
+		{"a day long ago", strings.Replace(letIn("q", snsTopicARN), `"ArnEquals":{"aws:SourceArn":"`+snsTopicARN+`"}`, `"DateLessThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}`, 1), "the queue's policy refuses: no statement allows sqs:SendMessage to sns.amazonaws.com (statement 1: condition DateLessThan on aws:CurrentTime)"},
+		{"a variable of the request", strings.Replace(letIn("q", snsTopicARN), `"ArnEquals":{"aws:SourceArn":"`+snsTopicARN, `"StringLike":{"aws:SourceArn":"arn:aws:sns:*:${aws:SourceAccount}:*`, 1), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			k := newSNSKit(t)
@@ -58,6 +60,27 @@ func TestQueuePolicyDecidesEachDelivery(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestPolicySurvivesOtherAttributes: it is read when it is set, and not when something else is.
+func TestPolicySurvivesOtherAttributes(t *testing.T) {
+	k := newSNSKit(t)
+	k.topic(t, nil)
+	url := k.open(t, "q")
+	k.subscribe(t, "q", nil)
+	if _, err := k.sqs.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: map[string]string{"VisibilityTimeout": "7"}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := k.sqs.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: map[string]string{
+		"Policy": strings.Replace(letIn("q", snsTopicARN), "ArnEquals", "ArnAlmostEquals", 1),
+	}})
+	if code, _ := snsCode(err); code != "InvalidAttributeValue" {
+		t.Errorf("an operator nobody knows: %v", err)
+	}
+	k.publish(t, &sns.PublishInput{Message: aws.String("m")})
+	if got := k.receive(t, url); len(got) != 1 || len(k.dropped()) > 0 {
+		t.Errorf("messages %+v", got)
 	}
 }
 

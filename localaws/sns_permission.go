@@ -70,11 +70,10 @@ func (c *call) addPermission() (any, error) {
 		Action      any
 		Resource    string
 	}{label, "Allow", map[string]any{"AWS": oneOrAll(principals)}, oneOrAll(names), t.arn})))
-	t.set("Policy", plainText(policy))
-	return nil, nil
+	return nil, asError(t.setPolicy(plainText(policy)))
 }
 
-// removePermission is idempotent.
+// removePermission is idempotent. Without its last statement a topic has the policy of a new one.
 func (c *call) removePermission() (any, error) {
 	label := c.form.Get("Label")
 	c.s.mu.Lock()
@@ -88,8 +87,11 @@ func (c *call) removePermission() (any, error) {
 		return nil, invalidParameter("Policy Error: %s", err)
 	}
 	policy.Statement = slices.DeleteFunc(policy.Statement, func(s json.RawMessage) bool { return sid(s) == label })
-	t.set("Policy", plainText(policy))
-	return nil, nil
+	text := ""
+	if len(policy.Statement) > 0 {
+		text = plainText(policy)
+	}
+	return nil, asError(t.setPolicy(text))
 }
 
 // oneOrAll is how AWS writes a list: without brackets when there is only one.

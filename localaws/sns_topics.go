@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stationmaster/worker/internal/iampolicy"
 	"github.com/stationmaster/worker/internal/snsdelivery"
 )
 
@@ -42,16 +41,23 @@ func (c *call) createTopic() (any, error) {
 			return nil, invalidParameter("Attributes Reason: %s", strings.TrimPrefix(e.Message, "Invalid parameter: "))
 		}
 	}
+	arn := c.arn("sns", name)
+	access, e := readTopicPolicy(attributes["Policy"], arn)
+	if e != nil {
+		return nil, invalidParameter("Attributes Reason: %s", strings.TrimPrefix(e.Message, "Invalid parameter: "))
+	}
 	if len(tags) > maxTags {
 		return nil, refuse("TagLimitExceeded", "Could not complete request: tag quota of per resource exceeded")
 	}
 
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	arn := c.arn("sns", name)
 	t := c.s.sns.topics[arn]
 	if t == nil {
-		t = &topic{serial: c.s.sns.next(), arn: arn, region: c.region, account: c.account, fifo: fifo, attributes: map[string]string{}, tags: map[string]string{}}
+		t = &topic{
+			serial: c.s.sns.next(), arn: arn, region: c.region, account: c.account, fifo: fifo,
+			attributes: map[string]string{}, access: access, tags: map[string]string{},
+		}
 		for attribute, value := range attributes {
 			t.set(attribute, value)
 		}
@@ -202,11 +208,14 @@ func (c *call) setTopicAttributes() (any, error) {
 			return nil, e
 		}
 	}
+	if name == "Policy" {
+		return nil, asError(t.setPolicy(value))
+	}
 	t.set(name, value)
 	return nil, nil // an action that answers nothing
 }
 
-// set changes an attribute that was checked; nothing is back to its default.
+// set changes an attribute that was checked, but Policy: see setPolicy. Nothing is back to its default.
 func (t *topic) set(name, value string) {
 	switch {
 	case name == "DeliveryPolicy":
@@ -218,9 +227,6 @@ func (t *topic) set(name, value string) {
 		delete(t.attributes, name)
 	default:
 		t.attributes[name] = value
-	}
-	if name == "Policy" {
-		t.access, _ = iampolicy.Parse(value) // it was checked
 	}
 }
 
@@ -279,10 +285,7 @@ func checkTopicAttribute(name, value string, fifo bool) *apiError {
 	switch name {
 	case "DisplayName", "KmsMasterKeyId":
 		return nil
-	case "Policy":
-		if _, err := iampolicy.Parse(value); err != nil {
-			return invalidParameter("Policy Error: %s", err)
-		}
+	case "Policy": // readTopicPolicy does, which knows the topic
 		return nil
 	case "SignatureVersion":
 		return oneOf(name, value, "1", "2")

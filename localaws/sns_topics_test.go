@@ -13,12 +13,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// publishBy is the policy that lets an account publish to the topic.
+func publishBy(account string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sns:Publish","Resource":"` + snsTopicARN + `"}]}`
+}
+
 func TestTopicAttributes(t *testing.T) {
 	k := newSNSKit(t)
 	k.topic(t, map[string]string{"SignatureVersion": "2"})
 	for name, value := range map[string]string{
 		"MaximumMessageSize": "1048576", "TracingConfig": "Active", "DisplayName": "Invitations",
-		"SQSFailureFeedbackRoleArn": "arn:aws:iam::000000000000:role/feedback", "Policy": letIn("q", snsTopicARN),
+		"SQSFailureFeedbackRoleArn": "arn:aws:iam::000000000000:role/feedback", "Policy": publishBy("210987654321"),
 	} {
 		if _, err := k.sns.SetTopicAttributes(t.Context(), &sns.SetTopicAttributesInput{TopicArn: aws.String(snsTopicARN), AttributeName: &name, AttributeValue: &value}); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -35,7 +40,7 @@ func TestTopicAttributes(t *testing.T) {
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(out.Attributes))); diff != "" {
 		t.Error(diff)
 	}
-	if a := out.Attributes; a["SignatureVersion"] != "2" || a["Policy"] != letIn("q", snsTopicARN) || a["Owner"] != snsAccount || a["DisplayName"] != "Invitations" {
+	if a := out.Attributes; a["SignatureVersion"] != "2" || a["Policy"] != publishBy("210987654321") || a["Owner"] != snsAccount || a["DisplayName"] != "Invitations" {
 		t.Errorf("attributes %v", a)
 	}
 }
@@ -113,6 +118,10 @@ func TestTopicErrors(t *testing.T) {
 		{set("SignatureVersion", "3"), "InvalidParameter", "Invalid parameter: SignatureVersion: Invalid value [3]. Must be one of 1, 2."},
 		{set("MaximumMessageSize", "1048577"), "InvalidParameter", "Invalid parameter: MaximumMessageSize: Invalid value [1048577]. Must be between 1024 and 1048576."},
 		{set("Policy", "{"), "InvalidParameter", ""},
+		{set("Policy", publishBy("ada")), "InvalidParameter", `Invalid parameter: Policy Error: statement 1: Principal: "ada" is nobody: write "*", 12 digits, or the ARN of a root, user, role or session, without wildcards`},
+		{set("Policy", strings.Replace(publishBy("210987654321"), ":Publish", ":*", 1)), "InvalidParameter", `Invalid parameter: Policy statement action out of service scope! (statement 1: Action: "sns:*" is not, or not only, an action on a topic, which are AddPermission, DeleteTopic, GetDataProtectionPolicy, GetTopicAttributes, ListSubscriptionsByTopic, ListTagsForResource, Publish, PutDataProtectionPolicy, Receive, RemovePermission, SetTopicAttributes, Subscribe)`},
+		{set("Policy", strings.Replace(publishBy("210987654321"), snsTopicARN, snsTopicARN+"s", 1)), "InvalidParameter", `Invalid parameter: Policy Error: statement 1: Resource: "` + snsTopicARN + `s" is another than this topic: write ` + snsTopicARN},
+		{create("a", map[string]string{"Policy": publishBy("210987654321")}), "InvalidParameter", `Invalid parameter: Attributes Reason: Policy Error: statement 1: Resource: "` + snsTopicARN + `" is another than this topic: write arn:aws:sns:us-east-1:000000000000:a`},
 		{set("TopicArn", "x"), "InvalidParameter", "Invalid parameter: AttributeName"},
 	} {
 		if got, text := snsCode(tt.err); got != tt.code || tt.text != "" && text != tt.text {

@@ -137,7 +137,7 @@ func (c *call) readSettings(arn string, merged, changes map[string]string) (sett
 		return settings{}, err
 	}
 	var err error
-	if set.access, err = readPolicy(merged["Policy"]); err != nil {
+	if set.access, err = readPolicy(merged["Policy"], arn); err != nil {
 		return settings{}, err
 	}
 	if set.redrive, err = readRedrive(merged["RedrivePolicy"]); err != nil {
@@ -150,20 +150,6 @@ func (c *call) readSettings(arn string, merged, changes map[string]string) (sett
 	}
 	set.allow, err = readRedriveAllow(merged["RedriveAllowPolicy"])
 	return set, err
-}
-
-func readPolicy(text string) (*iampolicy.Policy, error) {
-	if text == "" {
-		return nil, nil
-	}
-	if len(text) > iampolicy.MaxBytes {
-		return nil, &apiError{Status: 403, Code: "OverLimit", Message: "The policy is larger than " + strconv.Itoa(iampolicy.MaxBytes) + " bytes."}
-	}
-	policy, err := iampolicy.Parse(text)
-	if err != nil {
-		return nil, refuse("InvalidAttributeValue", "Invalid value for the parameter Policy. Reason: %v", err)
-	}
-	return policy, checkQuotas(text)
 }
 
 func invalidRedrive(parameter, text, format string, args ...any) *apiError {

@@ -13,10 +13,9 @@ var (
 	accountID       = regexp.MustCompile(`^[0-9]{12}$`)
 )
 
-// Quotas of a queue's policy, besides iampolicy.MaxBytes. Source: "Amazon SQS policy quotas",
-// Developer Guide.
+// Quotas of a queue's policy that the parameters can exceed already. Source: "Amazon SQS policy
+// quotas", Developer Guide.
 const (
-	maxStatements = 20
 	maxPrincipals = 50
 	maxActions    = 7 // of a statement
 )
@@ -72,44 +71,6 @@ func (o oneOrMore) MarshalJSON() ([]byte, error) {
 		return json.Marshal(o[0])
 	}
 	return json.Marshal([]string(o))
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (o *oneOrMore) UnmarshalJSON(text []byte) error {
-	var one string
-	if json.Unmarshal(text, &one) == nil {
-		*o = oneOrMore{one}
-		return nil
-	}
-	return json.Unmarshal(text, (*[]string)(o))
-}
-
-// checkQuotas says which quota a policy breaks, or nil.
-func checkQuotas(policy string) error {
-	d := readDocument(policy)
-	if len(d.Statement) > maxStatements {
-		return overLimit("The policy has %d statements, at most %d.", len(d.Statement), maxStatements)
-	}
-	principals := 0
-	for _, raw := range d.Statement {
-		var s struct {
-			Action    oneOrMore
-			Principal map[string]oneOrMore
-		}
-		if json.Unmarshal(raw, &s) != nil {
-			continue // iampolicy says what it thinks of it
-		}
-		if len(s.Action) > maxActions {
-			return overLimit("A statement has %d actions, at most %d.", len(s.Action), maxActions)
-		}
-		for _, names := range s.Principal {
-			principals += len(names)
-		}
-	}
-	if principals > maxPrincipals {
-		return overLimit("The policy has %d principals, at most %d.", principals, maxPrincipals)
-	}
-	return nil
 }
 
 type addPermissionInput struct {

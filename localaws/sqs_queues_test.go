@@ -1,6 +1,7 @@
 package localaws_test
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -8,8 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -90,6 +93,8 @@ func TestAttributesRefused(t *testing.T) {
 		{"SqsManagedSseEnabled", "maybe", "InvalidAttributeValue"},
 		{"Policy", "{", "InvalidAttributeValue"},
 		{"Policy", strings.Repeat(" ", 8193), "OverLimit"},
+		{"Policy", `{"Version":"2012-10-17","Statement":[` + strings.Repeat(sqsStatement+",", 20) + sqsStatement + `]}`, "OverLimit"},
+		{"Policy", `{"Version":"2012-10-17","Statement":` + strings.Replace(sqsStatement, `"*"`, `{"Federated":"x"}`, 1) + `}`, "InvalidAttributeValue"},
 		{"FifoQueue", "false", "InvalidAttributeName"},
 		{"ContentBasedDeduplication", "true", "InvalidAttributeName"},
 		{"DeduplicationScope", "queue", "InvalidAttributeName"},
@@ -121,11 +126,33 @@ func TestAttributesRefused(t *testing.T) {
 	}
 }
 
+const sqsStatement = `{"Effect":"Allow","Principal":"*","Action":"sqs:SendMessage","Resource":"*"}`
+
+// TestPolicyIsRefusedWithItsReason, in the words of SQS and then in ours.
+func TestPolicyIsRefusedWithItsReason(t *testing.T) {
+	k := newSQSKit()
+	queue := k.create(t, "work", nil)
+	for _, tt := range []struct{ policy, says string }{
+		{strings.Replace(sqsStatement, `}`, `,"Condition":{"IpAddres":{"aws:SourceIp":"::1/128"}}}`, 1), "Invalid value for the parameter Policy. Reason: statement 1: condition IpAddres on aws:SourceIp: IpAddres is no operator"},
+		{strings.Replace(sqsStatement, `}`, `,"Condition":{"IpAddress":{"aws:SourceIp":"localhost"}}}`, 1), `Invalid value for the parameter Policy. Reason: statement 1: condition IpAddress on aws:SourceIp: "localhost" is no range of addresses: write it as 203.0.113.0/24 or 2001:db8::/64`},
+		{strings.Repeat(sqsStatement+",", 20) + sqsStatement, "21 statements were found in the submitted policy, max allowed is 20"},
+	} {
+		policy := map[string]string{"Policy": `{"Version":"2012-10-17","Statement":[` + tt.policy + `]}`}
+		set := k.set(t, queue, policy)
+		_, created := k.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("other"), Attributes: policy})
+		for _, err := range []error{set, created} {
+			if e := smithy.APIError(nil); !errors.As(err, &e) || e.ErrorMessage() != tt.says {
+				t.Errorf("%v\nwant %s", err, tt.says)
+			}
+		}
+	}
+}
+
 func TestDocumentsAreTakenAway(t *testing.T) {
 	k := newSQSKit()
 	k.create(t, "listed", map[string]string{"RedriveAllowPolicy": `{"redrivePermission":"byQueue","sourceQueueArns":["` + sqsARN("work") + `"]}`})
 	set := map[string]string{
-		"Policy":        `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sqs:SendMessage","Resource":"*"}]}`,
+		"Policy":        `{"Version":"2012-10-17","Statement":[` + sqsStatement + `]}`,
 		"RedrivePolicy": `{"deadLetterTargetArn":"` + sqsARN("listed") + `","maxReceiveCount":"3"}`,
 	}
 	queue := k.create(t, "work", set)

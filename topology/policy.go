@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/stationmaster/worker/internal/iampolicy"
 )
@@ -61,16 +62,15 @@ func (l *layout) evaluate(policy, queueName, topic string) iampolicy.Decision {
 	if err != nil {
 		return iampolicy.Decision{Why: "it cannot be read here", Unknown: []string{err.Error()}}
 	}
-	return p.Evaluate(iampolicy.Request{
+	return p.Authorize(iampolicy.Request{
 		Principal: iampolicy.Principal{Service: service},
 		Action:    sendAction,
 		Resource:  l.queueARN(queueName),
+		Time:      time.Now(),
 		Context: map[string][]string{
-			sourceARN:                   {l.topicARN(topic)},
-			"aws:SourceAccount":         {accountOf(l.topicARN(topic))},
-			"aws:SecureTransport":       {"true"},
-			"aws:PrincipalIsAWSService": {"true"},
-			"aws:PrincipalServiceName":  {service},
+			sourceARN:             {l.topicARN(topic)},
+			"aws:SourceAccount":   {accountOf(l.topicARN(topic))},
+			"aws:SecureTransport": {"true"},
 		},
 	})
 }

@@ -92,10 +92,10 @@ func TestVerifyTellsWhatIsDifferent(t *testing.T) {
 		{"somebody else's allow", func(t *testing.T, k *kit) {
 			k.set(t, "email", map[string]string{"Policy": `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}]}`})
 		}, []string{}},
-		{"a condition that nobody knows here", func(t *testing.T, k *kit) {
-			k.set(t, "email", map[string]string{"Policy": `{"Statement":[{"Sid":"odd","Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"OddEquals":{"a":"b"}}}]}`})
-		}, []string{`queue email: is not as declared: its policy may keep topic invitations out: no statement allows sqs:SendMessage to sns.amazonaws.com ` +
-			`(statement "odd": condition OddEquals on a); not understood: OddEquals` + fix}},
+		{"a time that has passed", func(t *testing.T, k *kit) {
+			k.set(t, "email", map[string]string{"Policy": allowIf(`{"DateLessThan":{"aws:CurrentTime":"1999-12-31"}}`)})
+		}, []string{"queue email: is not as declared: its policy does not let topic invitations send: no statement allows sqs:SendMessage to sns.amazonaws.com " +
+			`(statement "odd": condition DateLessThan on aws:CurrentTime)` + fix}},
 		{"attributes of a topic", func(t *testing.T, k *kit) {
 			if err := k.SetTopicAttribute(t.Context(), account.TopicARN("invitations"), "SignatureVersion", "1"); err != nil {
 				t.Fatal(err)
@@ -135,6 +135,32 @@ func TestVerifyTellsWhatIsDifferent(t *testing.T) {
 			})
 		})
 	}
+}
+
+// allowIf is somebody's policy, which lets everybody in under a condition.
+func allowIf(condition string) string {
+	return `{"Statement":[{"Sid":"odd","Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*","Condition":` + condition + `}]}`
+}
+
+// TestVerifyTellsAConditionThatNobodyKnowsHere: AWS took it, and may let the topic in by it.
+func TestVerifyTellsAConditionThatNobodyKnowsHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStub()
+		if _, err := line().Apply(t.Context(), s, account, nil); err != nil {
+			t.Fatal(err)
+		}
+		s.queues[stubURL+"email"]["Policy"] = allowIf(`{"OddEquals":{"aws:SourceArn":"b"}}`)
+		found, err := line().Verify(t.Context(), s, account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{
+			"queue email: is not as declared: its policy may keep topic invitations out: no statement allows sqs:SendMessage to sns.amazonaws.com " +
+				`(statement "odd": condition OddEquals on aws:SourceArn); not understood: condition OddEquals on aws:SourceArn: OddEquals is no operator; change it with: worker topology apply`,
+		}, lines(found)); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 func TestVerifyTellsAFilterThatNobodyDeclared(t *testing.T) {

@@ -4,168 +4,144 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
+)
+
+// The set operators, for keys of several values.
+const (
+	forAny = "ForAnyValue"
+	forAll = "ForAllValues"
 )
 
 // condition is one operator on one key: {"ArnEquals":{"aws:SourceArn":[…]}}.
 type condition struct {
 	operator, key string // as written
-	values        []string
-
-	compare  func(pattern, value string) bool // nil: an operator that this package does not know
-	negated  bool                             // StringNotEquals and its kind
-	null     bool                             // Null: asks whether the key is there
-	ifExists bool
-	set      string // "ForAnyValue", "ForAllValues" or nothing
+	tests         []test // one for each value
+	negated       bool   // StringNotEquals and its kind
+	null          bool   // Null: asks whether the key is there
+	ifExists      bool
+	set           string // forAny, forAll or nothing
+	fault         error  // why this package cannot evaluate it
 }
 
-// operators without their Not, which negates what they find. ArnEquals and ArnLike are one operator
-// with two names. Dates and addresses are missing: nothing that sends to a queue here carries them.
-var operators = map[string]func(pattern, value string) bool{
-	"StringEquals":           func(p, v string) bool { return p == v },
-	"StringEqualsIgnoreCase": strings.EqualFold,
-	"StringLike":             glob,
-	"ArnEquals":              arnLike,
-	"ArnLike":                arnLike,
-	"Bool":                   strings.EqualFold,
-
-	"NumericEquals":            numeric(func(p, v float64) bool { return v == p }),
-	"NumericLessThan":          numeric(func(p, v float64) bool { return v < p }),
-	"NumericLessThanEquals":    numeric(func(p, v float64) bool { return v <= p }),
-	"NumericGreaterThan":       numeric(func(p, v float64) bool { return v > p }),
-	"NumericGreaterThanEquals": numeric(func(p, v float64) bool { return v >= p }),
+func (c *condition) String() string {
+	if c.key == "" {
+		return "condition " + c.operator
+	}
+	return "condition " + c.operator + " on " + c.key
 }
 
-func parseConditions(raw json.RawMessage) ([]condition, error) {
+// parseConditions reads a Condition in the order of its names: what a person is told must not change
+// from one reading to the next.
+func parseConditions(raw json.RawMessage, variables bool) ([]condition, error) {
 	var blocks map[string]map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &blocks); err != nil {
-		return nil, fmt.Errorf("no object of operators with keys: %w", err)
+	if err := json.Unmarshal(raw, &blocks); err != nil || blocks == nil {
+		return nil, errors.New("no object of operators with keys")
 	}
 	var all []condition
-	for operator, keys := range blocks {
-		for key, raw := range keys {
-			values, err := scalars(raw)
+	for _, operator := range slices.Sorted(maps.Keys(blocks)) {
+		if len(blocks[operator]) == 0 {
+			all = append(all, condition{operator: operator, fault: errors.New("it has no key")})
+		}
+		for _, key := range slices.Sorted(maps.Keys(blocks[operator])) {
+			values, err := scalars(blocks[operator][key])
 			if err != nil {
 				return nil, fmt.Errorf("%s: %s: %w", operator, key, err)
 			}
-			all = append(all, newCondition(operator, key, values))
+			c := condition{operator: operator, key: key}
+			c.fault = c.read(values, variables)
+			all = append(all, c)
 		}
 	}
-	// The order of a map is none: what Why says must not change from one evaluation to the next.
-	sort.Slice(all, func(i, j int) bool {
-		return all[i].operator+"\x00"+all[i].key < all[j].operator+"\x00"+all[j].key
-	})
 	return all, nil
 }
 
-func newCondition(operator, key string, values []string) condition {
-	c := condition{operator: operator, key: key, values: values}
-	name := operator
+// read understands the operator and its values, or says why not.
+func (c *condition) read(values []string, variables bool) error {
+	if service, name, _ := strings.Cut(c.key, ":"); service == "" || name == "" {
+		return fmt.Errorf("%q is no condition key: one is written as aws:SourceArn", c.key)
+	}
+	name := c.operator
 	if set, rest, found := strings.Cut(name, ":"); found {
+		if set != forAny && set != forAll {
+			return fmt.Errorf("%s is no set operator: write %s or %s", set, forAny, forAll)
+		}
 		c.set, name = set, rest
 	}
 	name, c.ifExists = strings.CutSuffix(name, "IfExists")
-	if name == "Null" {
-		c.null = true
-		return c
-	}
-	if c.set != "" && c.set != "ForAnyValue" && c.set != "ForAllValues" {
-		return c
-	}
-	for _, family := range []string{"String", "Arn", "Numeric"} {
-		if rest, found := strings.CutPrefix(name, family+"Not"); found {
-			name, c.negated = family+rest, true
-		}
-	}
-	c.compare = operators[name]
-	return c
-}
-
-// met tells whether a request meets the condition; unknown names what kept this package from knowing.
-func (c *condition) met(context map[string][]string) (met bool, unknown string) {
-	var have []string
-	for key, values := range context {
-		if strings.EqualFold(key, c.key) {
-			have = append(have, values...)
-		}
-	}
-	if c.null {
-		return slices.ContainsFunc(c.values, func(v string) bool { return strings.EqualFold(v, strconv.FormatBool(len(have) == 0)) }), ""
-	}
-	if c.compare == nil {
-		return false, c.operator
-	}
-	if i := slices.IndexFunc(c.values, func(v string) bool { return strings.Contains(v, "${") }); i >= 0 {
-		return false, "variable in " + c.values[i]
-	}
-	// One value of the request holds when it is among the condition's, or, negated, when it is not.
-	holds := func(v string) bool {
-		return slices.ContainsFunc(c.values, func(p string) bool { return c.compare(p, v) }) != c.negated
-	}
-	all := !slices.ContainsFunc(have, func(v string) bool { return !holds(v) })
+	o, known := operators[name]
 	switch {
-	case len(have) == 0 && c.set == "ForAllValues", len(have) == 0 && c.ifExists:
-		return true, ""
-	case c.set == "ForAnyValue":
-		return slices.ContainsFunc(have, holds), ""
-	case c.set == "ForAllValues", c.negated: // a key that is absent is not equal to anything
-		return all, ""
-	default:
-		return slices.ContainsFunc(have, holds), ""
+	case name == "Null" && (c.set != "" || c.ifExists):
+		return errors.New("the operator Null stands alone: it asks whether the key is there")
+	case name == "Null":
+		c.null, o = true, operators["Bool"]
+	case !known:
+		return unknownOperator(name)
+	case c.set == forAny && c.ifExists:
+		// The guide says that IfExists makes an absent key true, and that ForAnyValue makes it false.
+		return fmt.Errorf("what AWS makes of an absent key with both %s and IfExists is not told: write a statement for each case", forAny)
 	}
-}
-
-// arnLike compares part by part: a wildcard stays inside its part, and only the last part, the
-// resource, may hold colons.
-func arnLike(pattern, value string) bool {
-	p, v := strings.SplitN(pattern, ":", 6), strings.SplitN(value, ":", 6)
-	if len(p) != 6 || len(v) != 6 {
-		return false
-	}
-	for i := range p {
-		if !glob(p[i], v[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func numeric(holds func(pattern, value float64) bool) func(pattern, value string) bool {
-	return func(pattern, value string) bool {
-		p, err := strconv.ParseFloat(pattern, 64)
+	c.negated = o.negated
+	for _, value := range values {
+		t, err := o.read(value, variables)
 		if err != nil {
-			return false
+			return err
 		}
-		v, err := strconv.ParseFloat(value, 64)
-		return err == nil && holds(p, v)
+		c.tests = append(c.tests, t)
+	}
+	return nil
+}
+
+func unknownOperator(name string) error {
+	for known := range operators {
+		if strings.EqualFold(known, name) {
+			return fmt.Errorf("%s is no operator: write %s", name, known)
+		}
+	}
+	return fmt.Errorf("%s is no operator", name)
+}
+
+// met tells whether a request meets the condition; it has no fault. An absent key is equal to nothing,
+// so that a negated operator holds for it.
+func (c *condition) met(q *Request) bool {
+	have := q.values(c.key)
+	is := func(value string) bool {
+		return slices.ContainsFunc(c.tests, func(t test) bool { return t(q, value) })
+	}
+	holds := func(value string) bool { return is(value) != c.negated }
+	switch {
+	case c.null:
+		return is(strconv.FormatBool(len(have) == 0))
+	case len(have) == 0:
+		return c.ifExists || c.set == forAll || c.negated && c.set == ""
+	case c.set == forAll, c.set == "" && c.negated:
+		return !slices.ContainsFunc(have, func(v string) bool { return !holds(v) })
+	default:
+		return slices.ContainsFunc(have, holds)
 	}
 }
 
 // scalars reads the values of a condition: strings, and the booleans and numbers that IAM lets stand
 // for them.
 func scalars(raw json.RawMessage) ([]string, error) {
-	var one json.RawMessage
 	var many []json.RawMessage
 	if json.Unmarshal(raw, &many) != nil || many == nil {
-		one = raw
-		many = []json.RawMessage{one}
+		many = []json.RawMessage{raw}
 	}
 	if len(many) == 0 {
 		return nil, errors.New("an empty list")
 	}
 	texts := make([]string, len(many))
 	for i, raw := range many {
-		var v any
-		if err := json.Unmarshal(raw, &v); err != nil {
-			return nil, err
-		}
-		switch v := v.(type) {
-		case string:
-			texts[i] = v
-		case bool, float64:
+		switch c := raw[0]; {
+		case c == '"':
+			if err := json.Unmarshal(raw, &texts[i]); err != nil {
+				return nil, err
+			}
+		case c == 't' || c == 'f' || c == '-' || c >= '0' && c <= '9':
 			texts[i] = string(raw)
 		default:
 			return nil, fmt.Errorf("%s is no string", raw)

@@ -6,161 +6,119 @@ import (
 	"strings"
 )
 
-// Request is one use of a queue or a topic, as IAM sees it.
-type Request struct {
-	Principal Principal
-	Action    string // "sqs:SendMessage"
-	Resource  string // ARN
-	// Context holds the values of condition keys ("aws:SourceArn"); their case does not matter.
-	Context map[string][]string
-}
-
-// Principal is who asks: a service, or somebody of an account.
-type Principal struct {
-	Service string // "sns.amazonaws.com"
-	AWS     string // an ARN, or the 12 digits of an account
-}
-
-func (p Principal) String() string {
-	if p.Service != "" {
-		return p.Service
-	}
-	return p.AWS
-}
-
 // Decision is what a policy says to one request. Neither allowed nor an explicit deny: no statement
-// speaks of the request, which for a service is a no.
+// speaks of the request, which for a service or for another account is a no.
 type Decision struct {
 	Allowed      bool
 	ExplicitDeny bool
-	Sid          string   // of the statement that decided, when one did
-	Why          string   // for a person: the deciding statement, or what each statement missed by
-	Unknown      []string // operators and variables that this package does not know: taken as not satisfied
+	Sid          string // of the statement that decided, when one did
+	Why          string // for a person: the deciding statement, or what each statement missed by
+	// Unknown is what this package could not evaluate and took as not satisfied, where the decision might
+	// be another otherwise. A policy that Accept has let in has none.
+	Unknown []string
 }
 
-// Evaluate decides one request. An explicit deny wins over any allow.
-func (p *Policy) Evaluate(r Request) Decision {
+// Evaluate decides one request by the policy alone. An explicit deny wins over any allow.
+func (p *Policy) Evaluate(q Request) Decision {
 	if p == nil {
 		return Decision{Why: "there is no policy"}
 	}
 	var d Decision
-	var allowed *rule
-	var misses []string
+	var misses, allows, denies []string // the last two unknown
 	for i := range p.rules {
-		s := &p.rules[i]
-		missed, unknown := s.misses(r)
-		for _, u := range unknown {
-			if !slices.Contains(d.Unknown, u) {
-				d.Unknown = append(d.Unknown, u)
-			}
-		}
+		r := &p.rules[i]
+		missed, unknown := r.misses(&q)
 		switch {
+		case missed != "" && r.deny: // why a deny did not apply explains no refusal
+			denies = append(denies, unknown...)
 		case missed != "":
-			if !s.deny { // why a deny did not apply explains no refusal
-				misses = append(misses, fmt.Sprintf("%s: %s", s.name(i), missed))
-			}
-		case s.deny:
-			d.Allowed, d.ExplicitDeny, d.Sid = false, true, s.sid
-			d.Why = fmt.Sprintf("%s denies %s to %s", s.name(i), r.Action, r.Principal)
-			return d
-		case allowed == nil:
-			allowed = s
-			d.Allowed, d.Sid = true, s.sid
-			d.Why = fmt.Sprintf("%s allows %s to %s", s.name(i), r.Action, r.Principal)
+			allows = append(allows, unknown...)
+			misses = append(misses, fmt.Sprintf("%s: %s", r.name, missed))
+		case r.deny:
+			return Decision{ExplicitDeny: true, Sid: r.sid, Why: fmt.Sprintf("%s denies %s to %s", r.name, q.Action, q.Principal)}
+		case !d.Allowed:
+			d.Allowed, d.Sid = true, r.sid
+			d.Why = fmt.Sprintf("%s allows %s to %s", r.name, q.Action, q.Principal)
 		}
 	}
-	if !d.Allowed {
-		d.Why = fmt.Sprintf("no statement allows %s to %s", r.Action, r.Principal)
-		if len(misses) > 0 {
-			d.Why += " (" + strings.Join(misses, "; ") + ")"
-		}
+	if d.Allowed {
+		d.Unknown = denies
+		return d
+	}
+	d.Unknown = append(allows, denies...)
+	d.Why = fmt.Sprintf("no statement allows %s to %s", q.Action, q.Principal)
+	if len(misses) > 0 {
+		d.Why += " (" + strings.Join(misses, "; ") + ")"
 	}
 	return d
 }
 
-func (r *rule) name(i int) string {
-	if r.sid != "" {
-		return fmt.Sprintf("statement %q", r.sid)
+// notShared are the actions that no policy of a queue gives to another account. Source: "Limitations
+// of Amazon SQS custom policies", Developer Guide.
+var notShared = []string{
+	"AddPermission", "CancelMessageMoveTask", "CreateQueue", "DeleteQueue", "ListMessageMoveTasks", "ListQueues",
+	"ListQueueTags", "RemovePermission", "SetQueueAttributes", "StartMessageMoveTask", "TagQueue", "UntagQueue",
+}
+
+// Authorize decides whether a caller may do something to the queue or topic that carries the policy, as
+// AWS does when the caller's own account lets it do everything. To somebody of the account that owns
+// the resource, which is in the resource's ARN, all is allowed but what the policy denies. Services and
+// other accounts need a statement that allows it.
+func (p *Policy) Authorize(q Request) Decision {
+	d := p.Evaluate(q)
+	if q.Principal.Service != "" || q.Principal.AWS == "" || d.ExplicitDeny {
+		return d
 	}
-	return fmt.Sprintf("statement %d", i+1)
+	owner := accountOf(q.Resource)
+	if accountOf(q.Principal.AWS) == owner {
+		if !d.Allowed {
+			d.Allowed, d.Why = true, fmt.Sprintf("nothing denies %s to %s, whose account owns it", q.Action, q.Principal)
+		}
+		return d
+	}
+	service, action, _ := strings.Cut(q.Action, ":")
+	if strings.EqualFold(service, "sqs") && slices.ContainsFunc(notShared, func(a string) bool { return strings.EqualFold(a, action) }) {
+		d.Allowed, d.Sid = false, ""
+		d.Why = fmt.Sprintf("only account %s may do %s: no policy gives it to %s of another", owner, q.Action, q.Principal)
+	}
+	return d
 }
 
 // misses says what keeps the statement from speaking of a request; empty: it does.
-func (r *rule) misses(q Request) (missed string, unknown []string) {
-	if r.principals.match(q.Principal) == r.notPrincipal {
+func (r *rule) misses(q *Request) (missed string, unknown []string) {
+	if !r.speaksOf(q.Principal) {
 		return "another principal", nil
 	}
 	action := strings.ToLower(q.Action)
-	if slices.ContainsFunc(r.actions, func(p string) bool { return glob(strings.ToLower(p), action) }) == r.notAction {
+	if slices.ContainsFunc(r.actions, func(t template) bool { return t.match(q, action) }) == r.notAction {
 		return "another action", nil
 	}
-	if slices.ContainsFunc(r.resources, func(p string) bool { return glob(p, q.Resource) }) == r.notResource {
+	found := slices.ContainsFunc(r.resources, func(t template) bool { return t.match(q, q.Resource) })
+	switch {
+	case r.resourceFault != nil && !found:
+		return "another resource", []string{r.resourceFault.Error()}
+	case found == r.notResource:
 		return "another resource", nil
 	}
-	for _, c := range r.conditions {
-		met, why := c.met(q.Context)
-		if why != "" {
-			unknown = append(unknown, why)
-		}
-		if !met && missed == "" {
-			missed = "condition " + c.operator + " on " + c.key
+	for i := range r.conditions {
+		c := &r.conditions[i]
+		switch {
+		case c.fault != nil:
+			missed, unknown = c.String(), append(unknown, c.String()+": "+c.fault.Error())
+		case !c.met(q): // whatever is unknown beside it
+			return c.String(), nil
 		}
 	}
 	return missed, unknown
 }
 
-// match tells whether a principal is meant. "*" means services too: policies of the time before
-// service principals let SNS in that way, with a condition on aws:SourceArn.
-func (p principals) match(who Principal) bool {
+func (r *rule) speaksOf(who Principal) bool {
 	switch {
-	case p.everyone:
-		return true
-	case who.Service != "":
-		return slices.Contains(p.services, who.Service)
-	case who.AWS == "":
-		return false
+	case !r.notPrincipal:
+		return r.principals.mean(who)
+	case r.deny:
+		return !r.principals.spare(who)
+	default:
+		return !r.principals.mean(who)
 	}
-	return slices.ContainsFunc(p.aws, func(name string) bool {
-		if name == who.AWS {
-			return true
-		}
-		// An account, by its number or its root, means everybody in it.
-		account, whole := strings.CutSuffix(name, ":root")
-		if whole {
-			account = account[strings.LastIndexByte(account, ':')+1:]
-		}
-		return (whole || !strings.Contains(name, ":")) && account == accountOf(who.AWS)
-	})
-}
-
-// accountOf is the account of an ARN, or the name itself when it is an account's number.
-func accountOf(name string) string {
-	parts := strings.SplitN(name, ":", 6)
-	if len(parts) < 6 {
-		return name
-	}
-	return parts[4]
-}
-
-// glob matches with IAM's two wildcards, * and ?, over bytes: what policies match is ASCII. It never
-// tries more than one position of the last star again, so a hostile pattern costs its length times
-// the text's and no more.
-func glob(pattern, text string) bool {
-	p, t, star, resume := 0, 0, -1, 0
-	for t < len(text) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, resume = p, t
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == text[t]):
-			p++
-			t++
-		case star >= 0:
-			resume++
-			p, t = star+1, resume
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
 }

@@ -108,101 +108,6 @@ func TestEvaluateDelivery(t *testing.T) {
 	}
 }
 
-func TestConditionOperators(t *testing.T) {
-	context := map[string][]string{
-		"k:s": {"Blue"}, "k:n": {"7"}, "k:b": {"true"}, "k:arn": {"arn:aws:sns:eu-west-1:1:a:b"}, "k:many": {"a", "b"},
-	}
-	for condition, want := range map[string]bool{
-		`{"StringEquals":{"k:s":"Blue"}}`:                        true,
-		`{"StringEquals":{"k:s":"blue"}}`:                        false,
-		`{"StringEquals":{"k:s":"B*"}}`:                          false,
-		`{"StringEquals":{"k:none":"x"}}`:                        false,
-		`{"StringEqualsIfExists":{"k:none":"x"}}`:                true,
-		`{"StringEqualsIfExists":{"k:s":"x"}}`:                   false,
-		`{"StringNotEquals":{"k:s":["Red","Blue"]}}`:             false,
-		`{"StringNotEquals":{"k:s":["Red","Green"]}}`:            true,
-		`{"StringNotEquals":{"k:none":"x"}}`:                     true,
-		`{"StringEqualsIgnoreCase":{"k:s":"bLUE"}}`:              true,
-		`{"StringNotEqualsIgnoreCase":{"k:s":"bLUE"}}`:           false,
-		`{"StringLike":{"k:s":"B?u*"}}`:                          true,
-		`{"StringLike":{"k:s":"B?"}}`:                            false,
-		`{"StringNotLike":{"k:s":"B*"}}`:                         false,
-		`{"ArnLike":{"k:arn":"arn:aws:sns:*:1:a*"}}`:             true,
-		`{"ArnLike":{"k:arn":"arn:aws:*:a:b"}}`:                  false, // a star stays in its part
-		`{"ArnLike":{"k:arn":"*"}}`:                              false,
-		`{"ArnEquals":{"k:arn":"arn:aws:sns:eu-west-?:1:*"}}`:    true,
-		`{"ArnNotEquals":{"k:arn":"arn:aws:sns:eu-west-1:1:x"}}`: true,
-		`{"ArnNotLike":{"k:arn":"arn:aws:sns:*:*:*"}}`:           false,
-		`{"Bool":{"k:b":true}}`:                                  true,
-		`{"Bool":{"k:b":"FALSE"}}`:                               false,
-		`{"Null":{"k:none":"true"}}`:                             true,
-		`{"Null":{"k:s":true}}`:                                  false,
-		`{"Null":{"k:s":"false"}}`:                               true,
-		`{"NumericEquals":{"k:n":7.0}}`:                          true,
-		`{"NumericNotEquals":{"k:n":"7"}}`:                       false,
-		`{"NumericLessThan":{"k:n":"7"}}`:                        false,
-		`{"NumericLessThanEquals":{"k:n":7}}`:                    true,
-		`{"NumericGreaterThan":{"k:n":"6.5"}}`:                   true,
-		`{"NumericGreaterThanEquals":{"k:n":"8"}}`:               false,
-		`{"NumericEquals":{"k:s":"7"}}`:                          false,
-		`{"ForAnyValue:StringEquals":{"k:many":["b","z"]}}`:      true,
-		`{"ForAnyValue:StringEquals":{"k:none":"b"}}`:            false,
-		`{"ForAllValues:StringEquals":{"k:many":["a","b","c"]}}`: true,
-		`{"ForAllValues:StringEquals":{"k:many":"a"}}`:           false,
-		`{"ForAllValues:StringEquals":{"k:none":"a"}}`:           true,
-		`{"ForAnyValue:StringNotEquals":{"k:many":"a"}}`:         true,
-		`{"StringEquals":{"k:s":"Blue","k:n":"7"}}`:              true,
-		`{"StringEquals":{"k:s":"Blue","k:n":"8"}}`:              false,
-	} {
-		p, err := iampolicy.Parse(policy(statement(`"Condition":` + condition)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := p.Evaluate(iampolicy.Request{Action: "sqs:SendMessage", Context: context}); d.Allowed != want || len(d.Unknown) > 0 {
-			t.Errorf("%s = %t, want %t (%s, unknown %q)", condition, d.Allowed, want, d.Why, d.Unknown)
-		}
-	}
-}
-
-func TestUnknownIsNotSatisfiedAndTold(t *testing.T) {
-	p, err := iampolicy.Parse(policy(
-		statement(`"Condition":{"DateGreaterThan":{"aws:CurrentTime":"2020-01-01"}}`),
-		statement(`"Condition":{"StringEquals":{"aws:SourceAccount":"${aws:PrincipalAccount}"}}`),
-		statement(`"Condition":{"ForSomeValues:StringEquals":{"aws:SourceAccount":"123456789012"}}`),
-		statement(`"Effect":"Deny"`, `"Condition":{"IpAddress":{"aws:SourceIp":"0.0.0.0/0"}}`),
-	))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := p.Evaluate(delivery())
-	want := []string{"DateGreaterThan", "variable in ${aws:PrincipalAccount}", "ForSomeValues:StringEquals", "IpAddress"}
-	if d.Allowed || d.ExplicitDeny || cmp.Diff(want, d.Unknown) != "" {
-		t.Errorf("decision %+v, want neither and unknown %q", d, want)
-	}
-}
-
-func TestEvaluateAccounts(t *testing.T) {
-	who := iampolicy.Principal{AWS: "arn:aws:sts::123456789012:assumed-role/worker/pod"}
-	for principal, want := range map[string]bool{
-		`{"AWS":"123456789012"}`:                                          true,
-		`{"AWS":"arn:aws:iam::123456789012:root"}`:                        true,
-		`{"AWS":["arn:aws:sts::123456789012:assumed-role/worker/pod"]}`:   true,
-		`{"AWS":"arn:aws:iam::210987654321:root"}`:                        false,
-		`{"AWS":"arn:aws:sts::123456789012:assumed-role/worker/other"}`:   false,
-		`{"Service":"sns.amazonaws.com"}`:                                 false,
-		`{"CanonicalUser":"x"}`:                                           false,
-		`{"Federated":"cognito-identity.amazonaws.com","AWS":["1", "*"]}`: true,
-	} {
-		p, err := iampolicy.Parse(policy(statement(`"Principal":` + principal)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := p.Evaluate(iampolicy.Request{Principal: who, Action: "sqs:SendMessage", Resource: queueARN}); d.Allowed != want {
-			t.Errorf("%s: allowed = %t, want %t", principal, d.Allowed, want)
-		}
-	}
-}
-
 func TestDecisionNamesTheStatement(t *testing.T) {
 	p, err := iampolicy.Parse(policy(
 		statement(`"Sid":"mine"`, `"Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:sns:us-east-2:123456789012:x"}}`),
@@ -222,5 +127,112 @@ func TestDecisionNamesTheStatement(t *testing.T) {
 	d := p.Evaluate(delivery())
 	if d.Sid != "b" || !d.ExplicitDeny || d.Why != `statement "b" denies sqs:SendMessage to sns.amazonaws.com` {
 		t.Errorf("decision %+v", d)
+	}
+}
+
+func TestUnknownIsNotSatisfiedAndTold(t *testing.T) {
+	const foreign = `"Condition":{"StringEvenMore":{"aws:SourceAccount":"123456789012"}}`
+	missed := strings.Replace(foreign, `}}`, `},"StringEquals":{"aws:SourceAccount":"210987654321"}}`, 1)
+	what := "condition StringEvenMore on aws:SourceAccount: StringEvenMore is no operator"
+	variable := `Resource: the variable in "arn:aws:sqs:::${oops" cannot be read: write ${key} or ${key, 'default'}, and ${$} for a dollar sign`
+	for _, tt := range []struct {
+		name    string
+		policy  string
+		allowed bool
+		unknown []string
+	}{
+		{"an allow that nobody knows allows nothing", policy(statement(foreign)), false, []string{what}},
+		{"beside a condition that fails it does not matter", policy(statement(missed)), false, nil},
+		{"beside an allow that is known it does not matter", policy(statement(foreign), statement()), true, nil},
+		{"beside a deny that is known it does not matter", policy(statement(foreign), statement(`"Effect":"Deny"`)), false, nil},
+		{"a deny that nobody knows denies nothing and is told", policy(statement(), statement(foreign, `"Effect":"Deny"`)), true, []string{what}},
+		{"a resource that cannot be read", policy(statement(`"Resource":"arn:aws:sqs:::${oops"`)), false, []string{variable}},
+		{"all but a resource that cannot be read", policy(statement(`"NotResource":"arn:aws:sqs:::${oops"`)), false, []string{"Not" + variable}},
+		{"all but one that is meant", policy(statement(`"NotResource":["arn:aws:sqs:::${oops","*"]`)), false, nil},
+		{"beside a resource that is meant", policy(statement(`"Resource":["arn:aws:sqs:::${oops","*"]`)), true, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, err := iampolicy.Parse(tt.policy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := p.Evaluate(delivery())
+			if d.Allowed != tt.allowed || cmp.Diff(tt.unknown, d.Unknown) != "" {
+				t.Errorf("allowed = %t, want %t: %s\n%s", d.Allowed, tt.allowed, d.Why, cmp.Diff(tt.unknown, d.Unknown))
+			}
+			if _, err := iampolicy.Accept(tt.policy, queueARN); err == nil {
+				t.Error("Accept lets it in")
+			}
+		})
+	}
+}
+
+// TestAuthorize: account 111111111111 owns the queue and the topic.
+func TestAuthorize(t *testing.T) {
+	const (
+		owner, other = "111111111111", "222222222222"
+		queue        = "arn:aws:sqs:us-east-2:" + owner + ":work"
+		topic        = "arn:aws:sns:us-east-2:" + owner + ":invitations"
+		user         = "arn:aws:iam::" + other + ":user/ada"
+		sns          = "sns.amazonaws.com"
+	)
+	to := func(principal, action string) string {
+		return policy(statement(`"Principal":`+principal, `"Action":"`+action+`"`))
+	}
+	// What SNS gives to a new topic.
+	preset := policy(statement(`"Principal":{"AWS":"*"}`, `"Action":["SNS:Publish","SNS:Subscribe"]`, `"Resource":"`+topic+`"`,
+		`"Condition":{"StringEquals":{"AWS:SourceOwner":"`+owner+`"}}`))
+	secure := `{"Sid":"tls","Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`
+	httpsOnly := policy(statement(`"Action":"sns:Subscribe"`, `"Condition":{"StringEquals":{"sns:Protocol":"https"},"StringLike":{"SNS:Endpoint":"https://*.example.com/*"}}`))
+	who := func(aws string) iampolicy.Principal { return iampolicy.Principal{AWS: aws} }
+	subscription := func(protocol, endpoint string) map[string][]string {
+		return map[string][]string{"sns:Protocol": {protocol}, "sns:Endpoint": {endpoint}}
+	}
+	for _, tt := range []struct {
+		name, policy string
+		caller       iampolicy.Principal
+		action       string
+		resource     string
+		context      map[string][]string
+		allowed      bool
+	}{
+		{"the owner needs no policy", "", who(owner), "sqs:SendMessage", queue, nil, true},
+		{"a user of the owner needs none either", "", who("arn:aws:iam::" + owner + ":user/bob"), "sqs:DeleteQueue", queue, nil, true},
+		{"a policy for others takes nothing from the owner", to(`{"AWS":"`+other+`"}`, "sqs:SendMessage"), who(owner), "sqs:ReceiveMessage", queue, nil, true},
+		{"a deny binds the owner", policy(secure), who(owner), "sqs:SendMessage", queue, map[string][]string{"aws:SecureTransport": {"false"}}, false},
+		{"a deny that misses does not", policy(secure), who(owner), "sqs:SendMessage", queue, map[string][]string{"aws:SecureTransport": {"true"}}, true},
+		{"another account needs a policy", "", who(other), "sqs:SendMessage", queue, nil, false},
+		{"another account may do what the policy says", to(`{"AWS":"`+other+`"}`, "sqs:SendMessage"), who(other), "sqs:SendMessage", queue, nil, true},
+		{"and nothing else", to(`{"AWS":"`+other+`"}`, "sqs:SendMessage"), who(other), "sqs:ReceiveMessage", queue, nil, false},
+		{"its users may too", to(`{"AWS":"arn:aws:iam::`+other+`:root"}`, "sqs:SendMessage"), who(user), "sqs:SendMessage", queue, nil, true},
+		{"a user alone", to(`{"AWS":"`+user+`"}`, "sqs:SendMessage"), who(user), "sqs:SendMessage", queue, nil, true},
+		{"a user is not the account", to(`{"AWS":"`+user+`"}`, "sqs:SendMessage"), who(other), "sqs:SendMessage", queue, nil, false},
+		{"everybody", to(`"*"`, "sqs:SendMessage"), who(other), "sqs:SendMessage", queue, nil, true},
+		{"everybody is nobody with a deny", policy(statement(), secure), who(other), "sqs:SendMessage", queue, map[string][]string{"aws:SecureTransport": {"false"}}, false},
+		{"some actions are never shared", to(`"*"`, "sqs:*"), who(other), "sqs:SetQueueAttributes", queue, nil, false},
+		{"whatever their spelling", to(`"*"`, "sqs:*"), who(other), "SQS:tagqueue", queue, nil, false},
+		{"a stranger is everybody", to(`"*"`, "sqs:SendMessage"), iampolicy.Principal{}, "sqs:SendMessage", queue, nil, true},
+		{"a stranger without a policy", "", iampolicy.Principal{}, "sqs:SendMessage", queue, nil, false},
+		{"a service needs a policy of the owner too", "", iampolicy.Principal{Service: sns}, "sqs:SendMessage", queue, nil, false},
+		{"a service with one", to(`{"Service":"`+sns+`"}`, "sqs:SendMessage"), iampolicy.Principal{Service: sns}, "sqs:SendMessage", queue, nil, true},
+
+		{"a new topic is open to its account", preset, who(owner), "sns:Publish", topic, nil, true},
+		{"and closed to others", preset, who(other), "sns:Publish", topic, nil, false},
+		{"publish across accounts", to(`{"AWS":"`+other+`"}`, "sns:Publish"), who(user), "sns:Publish", topic, nil, true},
+		{"publish is not subscribe", to(`{"AWS":"`+other+`"}`, "sns:Publish"), who(user), "sns:Subscribe", topic, subscription("sqs", queue), false},
+		{"subscribe by https", httpsOnly, who(other), "sns:Subscribe", topic, subscription("https", "https://a.example.com/in"), true},
+		{"subscribe by http", httpsOnly, who(other), "sns:Subscribe", topic, subscription("http", "https://a.example.com/in"), false},
+		{"subscribe elsewhere", httpsOnly, who(other), "sns:Subscribe", topic, subscription("https", "https://example.com/in"), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, err := iampolicy.Parse(tt.policy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := p.Authorize(iampolicy.Request{Principal: tt.caller, Action: tt.action, Resource: tt.resource, Context: tt.context})
+			if d.Allowed != tt.allowed || d.Why == "" || d.Allowed && d.ExplicitDeny || len(d.Unknown) > 0 {
+				t.Errorf("%+v, want allowed = %t", d, tt.allowed)
+			}
+		})
 	}
 }

@@ -1,7 +1,13 @@
 // Package iampolicy reads, evaluates and merges the resource policies of queues and topics: the part
-// of IAM's policy language that decides whether SNS may send to a queue. The embedded AWS evaluates
-// the queue's policy at each delivery with it, and the topology merges its own statements into
-// policies that others wrote too. Source: "IAM JSON policy elements reference", IAM User Guide.
+// of IAM's policy language that decides whether SNS may send to a queue, and whether another account
+// may use a queue or a topic. The embedded AWS asks it at each delivery and each request, and the
+// topology merges its own statements into policies that others wrote too.
+//
+// There are two ways in. Accept is for a policy that is being set: it refuses whatever Evaluate could
+// not judge. Parse is for a policy that stands on AWS already: what it does not understand is reported
+// by each Decision that might depend on it.
+//
+// Source: "IAM JSON policy elements reference", IAM User Guide.
 package iampolicy
 
 import (
@@ -9,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -20,24 +27,21 @@ type Policy struct {
 
 // rule is one statement. What a statement may give as one value or as a list is a list here.
 type rule struct {
-	sid                    string
+	sid, name              string // name is how people are told of it
 	deny                   bool
 	principals             principals
 	notPrincipal           bool // principals names who is not meant
-	actions, resources     []string
+	actions, resources     []template
 	notAction, notResource bool // the lists name what is not meant
 	conditions             []condition
+
+	faults        []error // why no service takes it; those of conditions are with them
+	resourceFault error   // one of them, of a resource that cannot be evaluated
 }
 
-// principals is who a statement speaks of. AWS's other kinds (Federated, CanonicalUser) can send no
-// message and match nobody here.
-type principals struct {
-	everyone      bool
-	services, aws []string
-}
-
-// Parse reads a policy document. The empty text is no policy: nil, which allows nothing. What AWS
-// would refuse to store is an error: a statement without its elements, an element nobody knows.
+// Parse reads a policy document. The empty text is no policy: nil, which allows nothing. A document
+// that AWS cannot hold is an error: a statement without its elements, an element nobody knows. What AWS
+// may know and this package does not is none: see Decision.Unknown.
 func Parse(text string) (*Policy, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
@@ -46,14 +50,24 @@ func Parse(text string) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, value := range document {
-		switch name {
-		case "Id", "Statement":
+	if name, found := repeated(json.NewDecoder(strings.NewReader(text))); found {
+		return nil, fmt.Errorf("policy: %q stands twice in one object: write a list of its values", name)
+	}
+	variables := false // of a document without a Version, which is of 2008
+	for _, name := range slices.Sorted(maps.Keys(document)) {
+		switch value := document[name]; name {
+		case "Statement":
+		case "Id":
+			var id string
+			if err := json.Unmarshal(value, &id); err != nil {
+				return nil, fmt.Errorf("policy: Id is %s: write a string", value)
+			}
 		case "Version":
 			var version string
 			if err := json.Unmarshal(value, &version); err != nil || (version != "2012-10-17" && version != "2008-10-17") {
 				return nil, fmt.Errorf("policy: Version is %s: write \"2012-10-17\"", value)
 			}
+			variables = version == "2012-10-17"
 		default:
 			return nil, fmt.Errorf("policy: element %q is unknown: a policy has Version, Id and Statement", name)
 		}
@@ -63,13 +77,41 @@ func Parse(text string) (*Policy, error) {
 	}
 	p := &Policy{}
 	for i, raw := range statements {
-		r, err := parseRule(raw)
+		r, err := parseRule(raw, variables)
 		if err != nil {
 			return nil, fmt.Errorf("policy: statement %d: %w", i+1, err)
+		}
+		if r.name = fmt.Sprintf("statement %d", i+1); r.sid != "" {
+			r.name = fmt.Sprintf("statement %q", r.sid)
 		}
 		p.rules = append(p.rules, r)
 	}
 	return p, nil
+}
+
+// repeated finds a name that stands twice in one object, where a JSON decoder would forget the first.
+// The text is known to be JSON.
+func repeated(d *json.Decoder) (name string, found bool) {
+	opened, err := d.Token()
+	if err != nil || (opened != json.Delim('{') && opened != json.Delim('[')) {
+		return "", false
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		if opened == json.Delim('{') {
+			token, _ := d.Token()
+			name, _ := token.(string)
+			if seen[name] {
+				return name, true
+			}
+			seen[name] = true
+		}
+		if name, found := repeated(d); found {
+			return name, true
+		}
+	}
+	_, _ = d.Token() // the end of it
+	return "", false
 }
 
 // open takes a document apart without understanding its statements.
@@ -93,29 +135,29 @@ func open(text string) (document map[string]json.RawMessage, statements []json.R
 	return document, statements, nil
 }
 
-func parseRule(raw json.RawMessage) (r rule, err error) {
+func parseRule(raw json.RawMessage, variables bool) (r rule, err error) {
 	var elements map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &elements); err != nil {
 		return rule{}, fmt.Errorf("no JSON object: %w", err)
 	}
 	var effect string
-	for name, value := range elements {
-		switch name {
+	for _, name := range slices.Sorted(maps.Keys(elements)) {
+		switch value := elements[name]; name {
 		case "Sid":
 			err = json.Unmarshal(value, &r.sid)
 		case "Effect":
 			err = json.Unmarshal(value, &effect)
 		case "Principal", "NotPrincipal":
 			r.notPrincipal = name == "NotPrincipal"
-			r.principals, err = parsePrincipals(value)
+			err = r.readPrincipals(name, value)
 		case "Action", "NotAction":
 			r.notAction = name == "NotAction"
-			r.actions, err = list(value)
+			err = r.readActions(name, value)
 		case "Resource", "NotResource":
 			r.notResource = name == "NotResource"
-			r.resources, err = list(value)
+			err = r.readResources(name, value, variables)
 		case "Condition":
-			r.conditions, err = parseConditions(value)
+			r.conditions, err = parseConditions(value, variables)
 		default:
 			err = errors.New("unknown element")
 		}
@@ -137,35 +179,49 @@ func parseRule(raw json.RawMessage) (r rule, err error) {
 	return r, nil
 }
 
-func parsePrincipals(raw json.RawMessage) (p principals, err error) {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		if text != "*" {
-			return p, fmt.Errorf("%q: write \"*\", or an object such as {\"Service\":\"sns.amazonaws.com\"}", text)
-		}
-		return principals{everyone: true}, nil
+func (r *rule) readPrincipals(element string, raw json.RawMessage) error {
+	p, faults, err := parsePrincipals(raw)
+	r.principals = p
+	for _, fault := range faults {
+		r.faults = append(r.faults, fmt.Errorf("%s: %w", element, fault))
 	}
-	var kinds map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &kinds); err != nil || kinds == nil {
-		return p, errors.New("neither \"*\" nor an object")
-	}
-	for kind, value := range kinds {
-		names, err := list(value)
+	return err
+}
+
+func (r *rule) readActions(element string, raw json.RawMessage) error {
+	names, err := list(raw)
+	for _, name := range names {
+		t, err := parseTemplate(strings.ToLower(name), false, true)
 		if err != nil {
-			return p, fmt.Errorf("%s: %w", kind, err)
+			return err
 		}
-		switch kind {
-		case "AWS":
-			p.aws = names
-			p.everyone = slices.Contains(names, "*")
-		case "Service":
-			p.services = names
-		case "Federated", "CanonicalUser":
-		default:
-			return p, fmt.Errorf("%s: unknown kind of principal", kind)
+		t.text = name
+		r.actions = append(r.actions, t)
+		if service, action, _ := strings.Cut(name, ":"); name != "*" && (service == "" || action == "") {
+			r.faults = append(r.faults, fmt.Errorf("%s: %q is no action: write it as sqs:SendMessage", element, name))
 		}
 	}
-	return p, nil
+	return err
+}
+
+func (r *rule) readResources(element string, raw json.RawMessage, variables bool) error {
+	names, err := list(raw)
+	for _, name := range names {
+		t, fault := parseTemplate(name, variables, true)
+		if fault != nil {
+			r.resourceFault = fmt.Errorf("%s: %w", element, fault)
+			r.faults = append(r.faults, r.resourceFault)
+			continue
+		}
+		r.resources = append(r.resources, t)
+		switch {
+		case name != "*" && !strings.HasPrefix(name, "arn:"):
+			r.faults = append(r.faults, fmt.Errorf("%s: %q is neither an ARN nor \"*\"", element, name))
+		case t.variableBefore(5):
+			r.faults = append(r.faults, fmt.Errorf("%s: %q has a variable before the resource's own part: one may stand after the fifth colon only", element, name))
+		}
+	}
+	return err
 }
 
 // list reads a string, or a list of them; IAM takes either wherever it takes one.
