@@ -127,7 +127,7 @@ func (p *Poller) Run(receive, handle context.Context) Report {
 	c, end := p.open(receive, handle)
 	defer end()
 	room := p.room + queue.MaxBatch
-	requests := min(maxReceivers, 1+p.capacity/queue.MaxBatch)
+	requests := min(maxSettles, 1+p.capacity/queue.MaxBatch)
 	p.deletes = newBatcher(room, requests, !p.o.FIFO, func(b []*settling) { p.flushDeletes(c.settle, b) })
 	p.hides = newBatcher(room, requests, !p.o.FIFO, func(b []*settling) { p.flushHides(c.settle, b) })
 	stopBeats, beatsEnded := make(chan struct{}), make(chan struct{})

@@ -13,8 +13,11 @@ import (
 const (
 	// maxReceivers bounds the adaptive receive loops of one queue.
 	maxReceivers = 32
-	minBackoff   = 500 * time.Millisecond
-	maxBackoff   = 30 * time.Second
+	// maxSettles bounds the settling requests of one kind in flight: pinned receive loops can be more
+	// than the adaptive ones, and their messages must leave as fast as they come.
+	maxSettles = 128
+	minBackoff = 500 * time.Millisecond
+	maxBackoff = 30 * time.Second
 )
 
 // loop receives until the receive context ends. Nothing else stops it, save that a spare loop of
