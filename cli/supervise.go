@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stationmaster/worker/internal/gcpace"
 	"github.com/stationmaster/worker/worker"
 )
 
@@ -21,6 +22,7 @@ var errAborted = errors.New("drain given up: what was running comes back by its 
 // supervise runs a worker until it ends or signals end it: the first drains, the second shortens
 // the drain, the third exits.
 func (s *state) supervise(ctx context.Context, w *worker.Worker) error {
+	defer gcpace.Start(s.lookup, os.DirFS("/"))()
 	got, stop := s.signals()
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx)

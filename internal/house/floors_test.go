@@ -53,6 +53,7 @@ var floors = []room{
 	// The local AWS must stay usable by people who want nothing else of this module.
 	{pattern: "localaws", floor: 1, only: []string{"internal/iampolicy", "internal/snsdelivery", "internal/snsfilter"}},
 
+	{pattern: "internal/gcpace", floor: 0},
 	{pattern: "internal/leanhttp", floor: 0},
 	{pattern: "queue", floor: 0},
 	{pattern: "retry", floor: 0},
