@@ -66,7 +66,7 @@ verify: ## Check that generated files, modules and config.toml are as they shoul
 
 .PHONY: bench
 bench: ## Compare the worker with a plain SDK loop
-	go run ./cmd/bench
+	go run ./bench
 
 .PHONY: image
 image: ## Build the container image and run it once (buildah or docker)

@@ -22,6 +22,7 @@ type room struct {
 // down, never up and never sideways.
 var floors = []room{
 	{pattern: "cmd/*", floor: roof},
+	{pattern: "bench", floor: roof},
 	{pattern: "internal/house", floor: roof},
 	{pattern: "internal/jobsgen/gen", floor: roof}, // the program behind make jobs
 	{pattern: "internal/actionsgen", floor: roof},  // the program behind make actions
@@ -65,12 +66,12 @@ var floors = []room{
 // anywhere may be imported by every test, whatever its floor: the server and the kit they test with.
 var anywhere = []string{"localaws", "jobs/jobstest"}
 
-// sdkServices may import the SDK's service packages; cmd/bench measures the worker against the plain
+// sdkServices may import the SDK's service packages; bench measures the worker against the plain
 // SDK and so needs it.
-var sdkServices = []string{"internal/awsapi", "cmd/bench"}
+var sdkServices = []string{"internal/awsapi", "bench"}
 
 // sdkCore may import the rest of the SDK: aws.Config is how credentials come in.
-var sdkCore = []string{"internal/awsapi", "cmd/bench", "worker", "publish"}
+var sdkCore = []string{"internal/awsapi", "bench", "worker", "publish"}
 
 // lookup finds the room of a package, given as its path below the module's root.
 func lookup(plan []room, pkg string) (room, bool) {

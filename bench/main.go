@@ -1,8 +1,8 @@
 // Command bench measures the worker's engine against a plain SDK loop, on one stub of SQS that runs in
 // a process of its own. It says what the engine costs: leases, slots, batched settling, retries.
 //
-//	go run ./cmd/bench            about half a minute; the last line is the result
-//	go run ./cmd/bench -min 0.9   the same, and fails below nine tenths of the plain loop
+//	go run ./bench            about half a minute; the last line is the result
+//	go run ./bench -min 0.9   the same, and fails below nine tenths of the plain loop
 //
 //	          ┌─ bench ────────────────────────┐        ┌─ bench stub ─────────────┐
 //	round 1   │ engine: poller, awsapi, no-op  │◀──────▶│ ReceiveMessage: always n │
