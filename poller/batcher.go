@@ -7,8 +7,13 @@ import (
 	"github.com/stationmaster/worker/queue"
 )
 
-// maxLinger is the longest that an entry waits for others to share its request.
-const maxLinger = 100 * time.Millisecond
+const (
+	// maxLinger is the longest that an entry waits for others to share its request.
+	maxLinger = 100 * time.Millisecond
+	// minLinger is the shortest wait worth its name: entries that follow each other within
+	// microseconds pause for longer whenever the machine is busy with something else.
+	minLinger = 2 * time.Millisecond
+)
 
 // batcher gathers entries into requests of ten. It lingers only as long as the pace of what comes
 // in makes a fuller batch likely, and not at all once hurried.
@@ -194,5 +199,5 @@ func (p *pace) linger(n int) time.Duration {
 	if p.gap > maxLinger {
 		return 0
 	}
-	return min(maxLinger, 2*p.gap*time.Duration(n))
+	return min(maxLinger, max(minLinger, 2*p.gap*time.Duration(n)))
 }

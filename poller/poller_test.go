@@ -93,7 +93,7 @@ func TestHandlesAndDeletesInBatches(t *testing.T) {
 		report := r.drain()
 		equal(t, "handled", handled.Load(), 200)
 		equal(t, "deleted", len(r.q.deleted), 200)
-		if r.q.deletes > 60 { // twenty full ones, and smaller ones while the pace is learnt
+		if r.q.deletes > 30 { // twenty full ones, and smaller ones while the pace is learnt
 			t.Errorf("200 deletes took %d requests, want batches of about ten", r.q.deletes)
 		}
 		equal(t, "abandoned", report.Abandoned, 0)
