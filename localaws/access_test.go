@@ -203,6 +203,47 @@ func TestATopicPolicyDecidesWhoMayPublishAndSubscribe(t *testing.T) {
 	}
 }
 
+func TestARefusedTopicPolicyChangesNothing(t *testing.T) {
+	s := localaws.New(localaws.Options{})
+	home, away := enter(s, owner, "us-east-1").sns, enter(s, stranger, "us-east-1").sns
+	allowed := policyOf(statement("Allow", `{"AWS":"222222222222"}`, "sns:Publish", ""))
+	made, err := home.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: new("news"), Attributes: map[string]string{"Policy": allowed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(policy string) error {
+		_, err := home.SetTopicAttributes(t.Context(), &sns.SetTopicAttributesInput{TopicArn: made.TopicArn, AttributeName: new("Policy"), AttributeValue: &policy})
+		return err
+	}
+	many := make([]string, 201)
+	for i := range many {
+		many[i] = stranger
+	}
+	_, added := home.AddPermission(t.Context(), &sns.AddPermissionInput{TopicArn: made.TopicArn, Label: new("many"), AWSAccountId: many, ActionName: []string{"Publish"}})
+	for name, err := range map[string]error{
+		"a condition nobody knows": set(policyOf(statement("Allow", `"*"`, "sns:Publish", `{"StringMatches":{"sns:Protocol":"sqs"}}`))),
+		"too many principals":      added,
+	} {
+		if code, _ := snsCode(err); code != "InvalidParameter" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	got, err := home.GetTopicAttributes(t.Context(), &sns.GetTopicAttributesInput{TopicArn: made.TopicArn})
+	if err != nil || got.Attributes["Policy"] != allowed {
+		t.Errorf("the policy is %v, %v", got, err)
+	}
+	publish := &sns.PublishInput{TopicArn: made.TopicArn, Message: new("x")}
+	if _, err := away.Publish(t.Context(), publish); err != nil {
+		t.Errorf("after the refusals: %v", err)
+	}
+	if err := set(""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := away.Publish(t.Context(), publish); err == nil {
+		t.Error("without a policy of its own the topic is open to others")
+	}
+}
+
 func TestASubscriptionIsItsSubscribersAndTheTopicOwners(t *testing.T) {
 	s := localaws.New(localaws.Options{})
 	home, away, third := enter(s, owner, "us-east-1").sns, enter(s, stranger, "us-east-1").sns, enter(s, "333333333333", "us-east-1").sns
