@@ -157,7 +157,15 @@ func (c *call) setSubscriptionAttributes() (any, error) {
 		value = &given
 	}
 	// A scope without a policy is kept for the policy to come, but not told of till then.
-	return nil, asError(sub.options.set(c.form.Get("AttributeName"), value, ""))
+	changed := sub.options
+	if e := changed.set(c.form.Get("AttributeName"), value, ""); e != nil {
+		return nil, e
+	}
+	if t := c.s.sns.topics[sub.topic]; t != nil && sub.options.filter == nil && changed.filter != nil && t.filters() >= mostFilters {
+		return nil, tooManyFilters()
+	}
+	sub.options = changed
+	return nil, nil
 }
 
 // asError keeps a nil *apiError from becoming an error that is not nil.

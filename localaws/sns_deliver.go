@@ -109,7 +109,7 @@ func (t *topic) mayReach(q *sqsQueue, now time.Time) iampolicy.Decision {
 		return v.Decision
 	}
 	d := q.access.Authorize(iampolicy.Request{
-		Principal: iampolicy.Principal{Service: "sns.amazonaws.com"},
+		Principal: iampolicy.Principal{Service: snsPrincipal(t.region, q.region)},
 		Action:    "sqs:SendMessage",
 		Resource:  q.arn,
 		Time:      now,

@@ -126,6 +126,26 @@ func TestLargeTopicsHaveFewAndCertainSubscriptions(t *testing.T) {
 	refused("with 101 subscriptions", large(k), "at most 100 subscriptions")
 }
 
+// TestATopicHasTwoHundredFilterPolicies: aws-semantics D-30.
+func TestATopicHasTwoHundredFilterPolicies(t *testing.T) {
+	k := newSNSKit(t)
+	k.topic(t, nil)
+	filter := map[string]string{"FilterPolicy": `{"a":["b"]}`}
+	for i := range 200 {
+		k.subscribe(t, fmt.Sprint("q", i), filter)
+	}
+	_, err := k.trySubscribe(t, "sqs", snsQueueARN("q200"), filter)
+	if code, _ := snsCode(err); code != "FilterPolicyLimitExceeded" {
+		t.Errorf("one more: %v", err)
+	}
+	arn := k.subscribe(t, "q200", nil)
+	_, err = k.sns.SetSubscriptionAttributes(t.Context(), &sns.SetSubscriptionAttributesInput{SubscriptionArn: &arn, AttributeName: aws.String("FilterPolicy"), AttributeValue: aws.String(filter["FilterPolicy"])})
+	if code, _ := snsCode(err); code != "FilterPolicyLimitExceeded" || k.attributes(t, arn)["FilterPolicy"] != "" {
+		t.Errorf("one more, later: %v", err)
+	}
+	k.subscribe(t, "q1", filter) // it is there already
+}
+
 // TestDeliveryPolicyOfATopic is set whole, shown as given, and effective with AWS's own for the rest:
 // aws-semantics §1.3 and §3, as recorded.
 func TestDeliveryPolicyOfATopic(t *testing.T) {

@@ -1,7 +1,9 @@
 package localaws
 
 import (
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -147,6 +149,24 @@ func (t *topic) count() (confirmed, pending int) {
 		}
 	}
 	return confirmed, len(t.subscriptions) - confirmed
+}
+
+// mostFilters is how many filter policies the subscriptions of a topic can have. Source: "Amazon SNS
+// endpoints and quotas", as of 2022.
+const mostFilters = 200
+
+func (t *topic) filters() int {
+	n := 0
+	for _, sub := range t.subscriptions {
+		if sub.options.filter != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func tooManyFilters() *apiError {
+	return &apiError{Status: http.StatusForbidden, Code: "FilterPolicyLimitExceeded", Message: "The number of filter policies of the topic would exceed " + strconv.Itoa(mostFilters)}
 }
 
 func isFIFO(name string) bool { return strings.HasSuffix(name, ".fifo") }

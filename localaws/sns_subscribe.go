@@ -54,6 +54,9 @@ func (c *call) subscribed(f queryForm) (*subscription, []Drop, *apiError) {
 		if e := t.takesAnother(protocol); e != nil {
 			return nil, nil, e
 		}
+		if options.filter != nil && t.filters() >= mostFilters {
+			return nil, nil, tooManyFilters()
+		}
 		at = len(t.subscriptions)
 		c.add(t, endpoint, options)
 	}
