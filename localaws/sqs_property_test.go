@@ -15,8 +15,9 @@ import (
 
 // fate is where the model believes a message to be.
 type fate struct {
-	place    string // "stored", "delayed", "in flight", "deleted", "dead"
+	place    string // "stored", "delayed", "in flight", "deleted", "expired", "dead"
 	due      time.Time
+	sent     time.Time
 	receives int
 	handles  []string // of its receipts, the last one last
 }
@@ -33,6 +34,7 @@ type model struct {
 const (
 	modelReceives   = 3
 	modelVisibility = 10 * time.Second
+	modelRetention  = 2 * time.Minute
 )
 
 // step is one thing done to the queue; what a and b mean depends on what is done.
@@ -41,8 +43,8 @@ type step struct {
 	A, B int
 }
 
-// A message is always exactly one of stored, delayed, in flight, deleted and dead-lettered, and the
-// counts of the queues agree.
+// A message is always exactly one of stored, delayed, in flight, deleted, expired and dead-lettered, and
+// the counts of the queues agree. A task moves the dead back.
 func TestEveryMessageIsInOnePlace(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		// Left to itself rapid draws half a dozen steps, too few to bury a message.
@@ -69,15 +71,16 @@ func newModel(t *testing.T) *model {
 	k := newSQSKit()
 	dead := k.create(t, "dead", nil)
 	work := k.create(t, "work", map[string]string{
-		"VisibilityTimeout": strconv.Itoa(int(modelVisibility.Seconds())),
-		"RedrivePolicy":     `{"deadLetterTargetArn":"` + sqsARN("dead") + `","maxReceiveCount":` + strconv.Itoa(modelReceives) + `}`,
+		"VisibilityTimeout":      strconv.Itoa(int(modelVisibility.Seconds())),
+		"MessageRetentionPeriod": strconv.Itoa(int(modelRetention.Seconds())),
+		"RedrivePolicy":          `{"deadLetterTargetArn":"` + sqsARN("dead") + `","maxReceiveCount":` + strconv.Itoa(modelReceives) + `}`,
 	})
 	return &model{k: k, t: t, work: work, dead: dead, messages: map[string]*fate{}}
 }
 
 func drawStep(r *rapid.T) step {
 	number := rapid.IntRange(0, 1000)
-	switch rapid.IntRange(0, 9).Draw(r, "kind") {
+	switch rapid.IntRange(0, 10).Draw(r, "kind") {
 	case 0, 1, 2:
 		return step{"send", rapid.SampledFrom([]int{0, 0, 3, 20}).Draw(r, "delay"), 0}
 	case 3, 4, 5:
@@ -86,8 +89,10 @@ func drawStep(r *rapid.T) step {
 		return step{"delete", number.Draw(r, "which"), number.Draw(r, "receipt")}
 	case 7:
 		return step{rapid.SampledFrom([]string{"release", "hide"}).Draw(r, "change"), number.Draw(r, "which"), number.Draw(r, "receipt")}
+	case 8:
+		return step{"redrive", 0, 0}
 	default:
-		return step{"wait", rapid.IntRange(1, 15).Draw(r, "seconds"), 0}
+		return step{"wait", rapid.SampledFrom([]int{1, 2, 3, 5, 8, 10, 11, 15, 60}).Draw(r, "seconds"), 0}
 	}
 }
 
@@ -103,8 +108,25 @@ func (m *model) do(s step) {
 		m.hide(s.A, s.B, 0)
 	case "hide":
 		m.hide(s.A, s.B, 1+s.B%30)
+	case "redrive":
+		m.redrive()
 	case "wait":
 		m.pass(time.Duration(s.A) * time.Second)
+	}
+}
+
+// redrive brings all dead letters back, as new messages: their old receipts are worth nothing. It takes
+// an odd time, so that the few milliseconds in which they arrive never decide whether they expire.
+func (m *model) redrive() {
+	if _, err := m.k.StartMessageMoveTask(m.t.Context(), &sqs.StartMessageMoveTaskInput{SourceArn: new(sqsARN("dead"))}); err != nil {
+		m.t.Fatal(err)
+	}
+	began := time.Now()
+	m.pass(1_012_300 * time.Microsecond)
+	for _, f := range m.messages {
+		if f.place == "dead" {
+			*f = fate{place: "stored", sent: began}
+		}
 	}
 }
 
@@ -119,7 +141,7 @@ func (m *model) send(delay int) {
 	if _, err := m.k.SendMessage(m.t.Context(), &sqs.SendMessageInput{QueueUrl: m.work, MessageBody: &body, DelaySeconds: int32(delay)}); err != nil {
 		m.t.Fatal(err)
 	}
-	f := &fate{place: "stored"}
+	f := &fate{place: "stored", sent: time.Now()}
 	if delay > 0 {
 		f.place, f.due = "delayed", time.Now().Add(time.Duration(delay)*time.Second)
 	}
@@ -206,7 +228,7 @@ func (m *model) remove(which, old int) {
 		return
 	}
 	m.k.remove(m.t, m.work, &handle)
-	if last && f.place != "dead" {
+	if last && f.place != "dead" && f.place != "expired" {
 		f.place = "deleted"
 	}
 }
@@ -217,7 +239,7 @@ func (m *model) hide(which, old, seconds int) {
 		return
 	}
 	err := m.k.hide(m.t, m.work, &handle, int32(seconds))
-	if gone := f.place == "deleted" || f.place == "dead"; gone != (err != nil) {
+	if gone := f.place == "deleted" || f.place == "expired" || f.place == "dead"; gone != (err != nil) {
 		m.faultf("change of a %s message: %v", f.place, err)
 	}
 	switch {
@@ -232,7 +254,11 @@ func (m *model) hide(which, old, seconds int) {
 func (m *model) pass(d time.Duration) {
 	wait(m.t, d)
 	for _, f := range m.messages {
-		if (f.place == "delayed" || f.place == "in flight") && !f.due.After(time.Now()) {
+		switch {
+		case f.place == "deleted" || f.place == "dead":
+		case time.Since(f.sent) >= modelRetention:
+			f.place = "expired"
+		case (f.place == "delayed" || f.place == "in flight") && !f.due.After(time.Now()):
 			f.place = "stored"
 		}
 	}
