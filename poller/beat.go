@@ -146,6 +146,8 @@ func (p *Poller) beaten(e extension, asked time.Time, err error) (lost bool) {
 	switch {
 	case err == nil:
 		e.it.deadline = asked.Add(e.visible)
+		// Near the 12 hours a lease is shorter than what is sent along early.
+		e.it.rest = asked.Add(e.visible / 4)
 		l.arm(e.it, min(lead(e.it.d), e.visible/2))
 	case errors.Is(err, queue.ErrLeaseLost):
 		lost = !e.it.expired && !e.it.ended
