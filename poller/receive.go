@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -24,6 +25,7 @@ const (
 // an adaptive poller ends itself when there is too little to do.
 func (p *Poller) loop(c contexts) {
 	full, failures := false, 0
+	var attempt attempt
 	for p.gate(c.receive) {
 		most, err := p.most(c.receive)
 		if err != nil {
@@ -33,7 +35,7 @@ func (p *Poller) loop(c contexts) {
 		if err != nil {
 			break
 		}
-		got, err := p.receive(c, n)
+		got, err := p.receive(c, n, &attempt)
 		if err != nil {
 			failures++
 			full = false
@@ -60,7 +62,7 @@ func (p *Poller) loop(c contexts) {
 
 // receive does one receive and starts what it brought. The n slots are the caller's; what does
 // not start is freed here.
-func (p *Poller) receive(c contexts, n int) (got int, err error) {
+func (p *Poller) receive(c contexts, n int, a *attempt) (got int, err error) {
 	unused := n
 	defer func() {
 		if v := recover(); v != nil {
@@ -72,7 +74,7 @@ func (p *Poller) receive(c contexts, n int) (got int, err error) {
 	began := time.Now()
 	p.openUntil.Store(began.Add(p.o.Wait).UnixNano())
 	p.polls.Add(1)
-	ds, err := p.o.Receiver.Receive(c.polls, n, p.o.Wait)
+	ds, err := p.ask(c.polls, n, a)
 	p.polls.Add(-1)
 	if err != nil && c.polls.Err() != nil {
 		err = nil // cut on purpose
@@ -88,6 +90,42 @@ func (p *Poller) receive(c contexts, n int) (got int, err error) {
 		p.noProbe()
 	}
 	return len(ds), err
+}
+
+// attempt names one receive of a FIFO queue, so that its answer can be asked for again.
+type attempt struct {
+	id    string
+	began time.Time
+}
+
+// attemptFor is how long SQS remembers an answer, less what the last request may take. Source:
+// ReceiveRequestAttemptId of ReceiveMessage, SQS API reference.
+const attemptFor = 4 * time.Minute
+
+// ask receives. On a FIFO queue it goes on with the attempt whose answer got lost.
+func (p *Poller) ask(polls context.Context, n int, a *attempt) ([]queue.Delivery, error) {
+	r, ok := p.o.Receiver.(queue.Repeater)
+	if !p.o.FIFO || !ok {
+		return p.o.Receiver.Receive(polls, n, p.o.Wait)
+	}
+	if a.id == "" || time.Since(a.began) > attemptFor {
+		*a = attempt{id: crand.Text(), began: time.Now()}
+	}
+	ds, err := r.ReceiveAs(polls, a.id, n, p.o.Wait)
+	if err == nil || len(ds) > 0 || answered(err) {
+		a.id = ""
+	}
+	return ds, err
+}
+
+// answered reports whether an error is SQS's own answer: then nothing was handed out.
+func answered(err error) bool {
+	for _, class := range []error{queue.ErrThrottled, queue.ErrNotFound, queue.ErrDenied, queue.ErrCredentials, queue.ErrRejected} {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	return false
 }
 
 // grow starts another loop while receives come back full and slots are free for it.

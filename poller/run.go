@@ -13,8 +13,8 @@ import (
 	"github.com/stationmaster/worker/retry"
 )
 
-// attempt is one delivery in one run.
-type attempt struct {
+// try is one delivery in one run.
+type try struct {
 	it  *item
 	d   *queue.Delivery
 	ctx context.Context // the job's, with what the Started hook put in
@@ -74,8 +74,8 @@ func (p *Poller) timeout(instance *jobs.Instance) time.Duration {
 }
 
 // starting binds the items to their run; one whose lease is nearly over goes back untouched.
-func (p *Poller) starting(ctx context.Context, c contexts, r *run, items []*item) ([]attempt, []*jobs.Info) {
-	attempts := make([]attempt, 0, len(items))
+func (p *Poller) starting(ctx context.Context, c contexts, r *run, items []*item) ([]try, []*jobs.Info) {
+	attempts := make([]try, 0, len(items))
 	infos := make([]*jobs.Info, 0, len(items))
 	for _, it := range items {
 		d, ok := p.ledger.start(it, r)
@@ -85,14 +85,14 @@ func (p *Poller) starting(ctx context.Context, c contexts, r *run, items []*item
 			p.release(c, it)
 			continue
 		}
-		attempts = append(attempts, attempt{it: it, d: d, ctx: p.o.Hooks.started(ctx, d, it.info)})
+		attempts = append(attempts, try{it: it, d: d, ctx: p.o.Hooks.started(ctx, d, it.info)})
 		infos = append(infos, it.info)
 	}
 	return attempts, infos
 }
 
 // finish judges one answer. It reports whether the item must run again.
-func (p *Poller) finish(c contexts, a attempt, cause, err error, took time.Duration) (again bool) {
+func (p *Poller) finish(c contexts, a try, cause, err error, took time.Duration) (again bool) {
 	redelivered, lost := p.ledger.end(a.it)
 	draining := c.handle.Err() != nil
 	o := Outcome{Err: err, Took: took, Attempt: a.it.attempt}
@@ -142,7 +142,7 @@ func (p *Poller) finish(c contexts, a attempt, cause, err error, took time.Durat
 }
 
 // failed does what the retry policy says.
-func (p *Poller) failed(c contexts, a attempt, o *Outcome, report func(Why)) {
+func (p *Poller) failed(c contexts, a try, o *Outcome, report func(Why)) {
 	now := time.Now()
 	o.Decision = p.o.Retry.Decide(retry.Failure{
 		Err: o.Err, Attempt: o.Attempt, Held: now.Sub(a.d.Received), Now: now,
@@ -165,7 +165,7 @@ func (p *Poller) failed(c contexts, a attempt, o *Outcome, report func(Why)) {
 
 // drop leaves an item to SQS without another word, unless it has just come back: then it is given
 // back, or it would be taken for held ever after.
-func (p *Poller) drop(c contexts, a attempt) {
+func (p *Poller) drop(c contexts, a try) {
 	a.it.back = true
 	p.ledger.endBeats(a.it)
 	if _, newest := p.ledger.forget(a.it, a.d.Handle); !newest {

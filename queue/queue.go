@@ -76,6 +76,14 @@ type Receiver interface {
 	Receive(ctx context.Context, n int, wait time.Duration) ([]Delivery, error)
 }
 
+// Repeater is a Receiver of a FIFO queue, whose lost answers can be asked for again: their groups would
+// stand still until the visibility timeout ends.
+type Repeater interface {
+	// ReceiveAs is Receive under an attempt id. Repeated with the same id within five minutes it
+	// brings the same deliveries, as long as none of them has been touched.
+	ReceiveAs(ctx context.Context, attempt string, n int, wait time.Duration) ([]Delivery, error)
+}
+
 // Settler ends deliveries or moves their deadline. Both methods take at most MaxBatch handles and
 // answer by index; a nil slice means that every entry was accepted. They do not retry: the caller
 // knows how much lease is left, the adapter does not.

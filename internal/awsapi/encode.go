@@ -11,11 +11,15 @@ import (
 // The bodies that the SDK writes for the frequent calls, member by member. The order is its own: by
 // name.
 
-func appendReceive(b []byte, url string, n, visibility, wait int32) []byte {
+func appendReceive(b []byte, url string, attempt *string, n, visibility, wait int32) []byte {
 	b = append(b, `{"MaxNumberOfMessages":`...)
 	b = strconv.AppendInt(b, int64(n), 10)
 	b = append(b, `,"MessageAttributeNames":["All"],"MessageSystemAttributeNames":["All"],"QueueUrl":`...)
 	b = appendString(b, url)
+	if attempt != nil {
+		b = append(b, `,"ReceiveRequestAttemptId":`...)
+		b = appendString(b, *attempt)
+	}
 	if visibility != 0 {
 		b = append(b, `,"VisibilityTimeout":`...)
 		b = strconv.AppendInt(b, int64(visibility), 10)

@@ -3,6 +3,7 @@ package awsapi
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -144,10 +145,14 @@ func TestBodiesAreTheSDKs(t *testing.T) {
 				t.Errorf("%s: %s", what, diff)
 			}
 		}
-		if _, _, err := q.receiveBySDK(t.Context(), n, wait, 0, nil); err != nil {
+		ctx := t.Context()
+		if id := rapid.StringMatching(`[a-zA-Z0-9"/:-]{0,20}`).Draw(t, "attempt"); id != "" {
+			ctx = context.WithValue(ctx, attemptKey{}, id)
+		}
+		if _, _, err := q.receiveBySDK(ctx, n, wait, 0, nil); err != nil {
 			t.Fatal(err)
 		}
-		same("receive", appendReceive(nil, url, int32(n), q.visibility, wait))
+		same("receive", appendReceive(nil, url, attemptOf(ctx), int32(n), q.visibility, wait))
 		q.Delete(t.Context(), handles)
 		same("delete", appendSettle(nil, url, handles, nil))
 		q.ChangeVisibility(t.Context(), handles, visible)

@@ -111,7 +111,7 @@ func (q *Queue) receiveDirect(ctx context.Context, n int, wait int32, lease time
 	if w == nil {
 		return nil, nil, nil, false
 	}
-	w.body = appendReceive(w.body, q.url, int32(n), q.visibility, wait)
+	w.body = appendReceive(w.body, q.url, attemptOf(ctx), int32(n), q.visibility, wait)
 	answer, first := d.send(ctx, w, t)
 	if answer == nil {
 		return nil, nil, first, false
@@ -132,6 +132,7 @@ func (q *Queue) receiveBySDK(ctx context.Context, n int, wait int32, lease time.
 		VisibilityTimeout:           q.visibility,
 		MessageSystemAttributeNames: askSystem,
 		MessageAttributeNames:       askAttributes,
+		ReceiveRequestAttemptId:     attemptOf(ctx),
 	}, first.options()...)
 	if err != nil {
 		return nil, nil, err
