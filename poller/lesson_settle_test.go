@@ -256,10 +256,10 @@ func TestL17NeverDeletesOnlyAfterTheDeadLetterWasAccepted(t *testing.T) {
 		t.Run(fmt.Sprint("fifo ", fifo), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newStation(t, fifo)
-				r := start(t, func(context.Context, *jobs.Message[string]) error { return retry.Never(errBoom) },
-					s.and(func(o *poller.Options) { o.Retry.Max = time.Minute }))
 				s.sendGroup(map[bool]string{true: "g"}[fifo], `"x"`)
 				stop := s.fails("SendMessageBatch", denied)
+				r := start(t, func(context.Context, *jobs.Message[string]) error { return retry.Never(errBoom) },
+					s.and(func(o *poller.Options) { o.Retry.Max = time.Minute }))
 				pass(20 * time.Second)
 				equal(t, "deletes while the dead letter is refused", len(s.requests(deleteAction)), 0)
 				if r.noted(poller.NotDeadLettered) == 0 {
