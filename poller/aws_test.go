@@ -53,8 +53,8 @@ const (
 	margin = time.Second      // what awsapi takes off a lease of that length
 )
 
-// newStation must be called inside a synctest bubble. Attributes are those of the queue.
-func newStation(t *testing.T, fifo bool, attributes ...string) *station {
+// newStation must be called inside a synctest bubble.
+func newStation(t *testing.T, fifo bool) *station {
 	t.Helper()
 	s := &station{t: t, fifo: fifo, server: localaws.New(localaws.Options{})}
 	s.api = newAPI(s.server)
@@ -69,9 +69,6 @@ func newStation(t *testing.T, fifo bool, attributes ...string) *station {
 		t.Fatal(err)
 	}
 	of["RedrivePolicy"] = fmt.Sprintf(`{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:mail-dlq%s","maxReceiveCount":50}`, suffix)
-	for i := 0; i+1 < len(attributes); i += 2 {
-		of[attributes[i]] = attributes[i+1]
-	}
 	if s.url, err = s.api.CreateQueue(t.Context(), "mail"+suffix, of, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/stationmaster/worker/retry"
 )
 
-// inGroup makes bodies "a0", "a1", …
+// inGroup makes bodies "a0", "a1" and so on.
 func inGroup(group string, n int) []string {
 	bodies := make([]string, n)
 	for i := range bodies {

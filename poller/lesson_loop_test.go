@@ -44,8 +44,13 @@ func TestL18TheLoopNeitherDiesNorSpins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStation(t, false)
 		faults := []localaws.Fault{
-			{Status: 400, Code: "RequestThrottled"}, denied, down, {Lose: true}, {Status: 502},
-			{Status: 400, Code: "AWS.SimpleQueueService.NonExistentQueue"}, {Status: 403, Code: "ExpiredToken"}, {CorruptMD5: true},
+			{Status: 400, Code: "RequestThrottled"},
+			denied, down,
+			{Lose: true},
+			{Status: 502},
+			{Status: 400, Code: "AWS.SimpleQueueService.NonExistentQueue"},
+			{Status: 403, Code: "ExpiredToken"},
+			{CorruptMD5: true},
 		}
 		var n atomic.Int32
 		stop := s.spoil(receiveAction, func(*localaws.Request) *localaws.Fault {
