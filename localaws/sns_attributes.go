@@ -164,7 +164,7 @@ func (c *call) setSubscriptionAttributes() (any, error) {
 	if t := c.s.sns.topics[sub.topic]; t != nil && sub.options.filter == nil && changed.filter != nil && t.filters() >= mostFilters {
 		return nil, tooManyFilters()
 	}
-	sub.options = changed
+	c.s.change(sub, changed)
 	return nil, nil
 }
 

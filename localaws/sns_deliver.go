@@ -19,10 +19,10 @@ func (c *call) fanOut(t *topic, p *published) (lost []Drop) {
 	if t.enter(p) {
 		return nil
 	}
-	seen := p.seen()
+	seen, now := p.seen(), time.Now()
 	for _, sub := range t.subscriptions {
 		protocol := sub.options.protocol
-		if !sub.confirmed || !sub.options.filter.Match(seen(protocol)) {
+		if !sub.confirmed || !sub.filter(now).Match(seen(protocol)) {
 			continue
 		}
 		m := p.letter(t, sub)

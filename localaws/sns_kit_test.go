@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
@@ -189,4 +190,16 @@ func snsCode(err error) (code, text string) {
 		return "", ""
 	}
 	return e.ErrorCode(), e.ErrorMessage()
+}
+
+// delete takes a received message out of a queue.
+func (k *snsKit) delete(t testing.TB, url string, m sqstypes.Message) {
+	t.Helper()
+	if _, err := k.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func attributesOf(name, value string) map[string]snstypes.MessageAttributeValue {
+	return map[string]snstypes.MessageAttributeValue{name: snsText("String", value)}
 }

@@ -72,6 +72,9 @@ type subscription struct {
 	// orphaned is when the topic was deleted. A subscription outlives its topic in the lists for
 	// three days, as on AWS, and delivers nothing.
 	orphaned time.Time
+	// before is the filter that counts until the new one does, when Nasty delays it.
+	before    *snsfilter.Policy
+	filtersAt time.Time // when the new one does
 	// free is when its endpoint may be sent the next request, by its throttle policy.
 	free time.Time
 }
@@ -139,6 +142,23 @@ func (s *snsState) restore(sub *subscription) bool {
 	t.subscriptions = append(t.subscriptions, sub)
 	t.deleted--
 	return true
+}
+
+// filter is the policy that counts now.
+func (sub *subscription) filter(now time.Time) *snsfilter.Policy {
+	if now.Before(sub.filtersAt) {
+		return sub.before
+	}
+	return sub.options.filter
+}
+
+// change gives a subscription other options. A new filter may count later. s.mu is held.
+func (s *Server) change(sub *subscription, options subscriptionOptions) {
+	now := time.Now()
+	if options.filterText != sub.options.filterText || options.scope != sub.options.scope {
+		sub.before, sub.filtersAt = sub.filter(now), now.Add(s.nasty.within(s.nasty.FilterDelay))
+	}
+	sub.options = options
 }
 
 // count tells how many subscriptions of a topic are confirmed.

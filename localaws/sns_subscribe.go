@@ -71,8 +71,9 @@ func (c *call) subscribed(f queryForm) (*subscription, []Drop, *apiError) {
 func (c *call) add(t *topic, endpoint string, options subscriptionOptions) {
 	sub := &subscription{
 		serial: c.s.sns.next(), arn: t.arn + ":" + newID(), topic: t.arn, region: t.region, account: c.account,
-		endpoint: endpoint, options: options, created: time.Now(),
+		endpoint: endpoint, options: subscriptionOptions{scope: snsfilter.Attributes}, created: time.Now(),
 	}
+	c.s.change(sub, options)
 	if !sub.asks() {
 		sub.confirmed, sub.authenticated = true, true
 	}
