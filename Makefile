@@ -65,7 +65,7 @@ verify: ## Check that generated files, modules and config.toml are as they shoul
 	scripts/verify.sh
 
 .PHONY: bench
-bench: ## Compare the worker with a plain SDK loop
+bench: ## Measure the worker beside a plain SDK loop: a table, and one line that sums it up
 	go run ./bench
 
 .PHONY: image

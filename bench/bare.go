@@ -15,7 +15,7 @@ import (
 )
 
 // loops is how many loops receive, on both sides.
-const loops = 16
+const loops = 64
 
 // config is where both sides find the stub.
 func config(endpoint string) aws.Config {
@@ -58,6 +58,9 @@ func bareTurn(ctx context.Context, client *sqs.Client, url string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("bare: receive: %w", err)
+	}
+	if len(received.Messages) == 0 {
+		return nil
 	}
 	done := make([]types.DeleteMessageBatchRequestEntry, len(received.Messages))
 	for i, m := range received.Messages {

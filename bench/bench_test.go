@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http/httptest"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -15,11 +15,27 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// serving is a stub in this process.
+func serving(t *testing.T) *child {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- newStub().serve(l) }()
+	t.Cleanup(func() {
+		if err := errors.Join(l.Close(), <-ended); err != nil {
+			t.Error(err)
+		}
+	})
+	return &child{endpoint: "http://" + l.Addr().String()}
+}
+
 // The SDK checks the MD5 of each body that it receives.
 func TestStubSatisfiesTheSDK(t *testing.T) {
-	server := httptest.NewServer(newStub())
-	defer server.Close()
-	stub := &child{endpoint: server.URL}
+	stub := serving(t)
 	client := sqs.NewFromConfig(config(stub.endpoint))
 	url := stub.queueURL()
 
@@ -58,8 +74,49 @@ func TestStubSatisfiesTheSDK(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (counts{Requests: 5, Receives: 3, Deleted: 2}); got != want {
+	if want := (counts{Requests: 5, Receives: 3, Given: 14, Deleted: 2}); got != want {
 		t.Errorf("counts = %+v, want %+v", got, want)
+	}
+	if got.inFlight() != 12 {
+		t.Errorf("%d in flight, want 12", got.inFlight())
+	}
+}
+
+func TestStubIsAsFarAwayAndAsBusyAsItIsTold(t *testing.T) {
+	stub := serving(t)
+	client := sqs.NewFromConfig(config(stub.endpoint))
+	url := stub.queueURL()
+	receive := func() (int, time.Duration) {
+		began := time.Now()
+		got, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(got.Messages), time.Since(began)
+	}
+	if err := stub.set(t.Context(), 50*time.Millisecond, full); err != nil {
+		t.Fatal(err)
+	}
+	if n, took := receive(); n != 10 || took < 50*time.Millisecond {
+		t.Errorf("%d messages after %v, want 10 after 50 ms at least", n, took)
+	}
+	if err := stub.set(t.Context(), 0, "100"); err != nil {
+		t.Fatal(err)
+	}
+	if n, took := receive(); n < 1 || n > 9 || took > 10*time.Second {
+		t.Errorf("%d messages after %v, want few and soon", n, took)
+	}
+	if err := stub.set(t.Context(), 0, "often"); err == nil {
+		t.Error("a rate that is none was taken")
+	}
+}
+
+func TestTableMarksWhatMissesItsGoal(t *testing.T) {
+	var b strings.Builder
+	(&table{rows: []row{{"a", "≥ 1", "2", true}, {"b", "≤ 1", "2", false}}}).write(&b)
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	if len(lines) != 3 || !strings.Contains(lines[1], "✓ 2") || !strings.Contains(lines[2], "✗ 2") {
+		t.Errorf("table:\n%s", b.String())
 	}
 }
 
@@ -89,15 +146,14 @@ func TestStubEndsWithItsParent(t *testing.T) {
 }
 
 func TestMeasureCountsBothSides(t *testing.T) {
-	server := httptest.NewServer(newStub())
-	defer server.Close()
+	stub := serving(t)
 	sides := map[string]side{
 		"bare":   bare,
 		"engine": engineSide(plan{slots: 40, receivers: 2}),
 	}
 	for name, run := range sides {
 		t.Run(name, func(t *testing.T) {
-			f, err := measure(t.Context(), &child{endpoint: server.URL}, run, 200*time.Millisecond)
+			f, err := measure(t.Context(), stub, run, 200*time.Millisecond)
 			if err != nil {
 				t.Fatal(err)
 			}

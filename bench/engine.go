@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/stationmaster/worker/internal/awsapi"
+	"github.com/stationmaster/worker/internal/gcpace"
 	"github.com/stationmaster/worker/internal/telemetry"
 	"github.com/stationmaster/worker/jobs"
 	"github.com/stationmaster/worker/poller"
+	"github.com/stationmaster/worker/queue"
 )
 
 // jobName is the one job of the benchmark.
@@ -27,6 +29,9 @@ type plan struct {
 	slots     int
 	receivers int // 0: as the engine likes
 	work      time.Duration
+	// whole: at the end the open polls are waited for, as on AWS, where what a cut one brings would
+	// stay hidden.
+	whole bool
 }
 
 // worked is what the job of the running round takes: there is one registry, so there is one job.
@@ -35,6 +40,11 @@ var worked atomic.Int64
 func init() {
 	// The body is taken as it is: the plain loop reads nothing either.
 	jobs.Register(jobName, func(ctx context.Context, _ *jobs.Message[json.RawMessage]) error {
+		if gate := held.Load(); gate != nil {
+			crowding.Add(1)
+			<-*gate
+			return nil
+		}
 		work := time.Duration(worked.Load())
 		if work == 0 {
 			return nil
@@ -58,25 +68,10 @@ func engineSide(p plan) side {
 		if err != nil {
 			return err
 		}
-		observer, err := telemetry.New(telemetry.Options{})
-		if err != nil {
-			return err
-		}
-		seen := observer.Queue(telemetry.QueueOptions{Name: jobName, Job: jobName, Slots: p.slots})
+		defer gcpace.Start(os.LookupEnv, os.DirFS("/"))()
 		api := awsapi.New(config(stub.endpoint), awsapi.Options{})
 		q := api.Queue(stub.queueURL(), awsapi.QueueOptions{Visibility: lease})
-		engine, err := poller.New(poller.Options{
-			Name:       jobName,
-			Receiver:   q,
-			Settler:    q,
-			Job:        jobName,
-			Route:      func(*jobs.Info) (*jobs.Instance, bool) { return job, true },
-			Slots:      p.slots,
-			Receivers:  p.receivers,
-			Visibility: lease,
-			CutPolls:   true,
-			Hooks:      seen.Hooks(),
-		})
+		engine, err := newEngine(p, q, q, job)
 		if err != nil {
 			return err
 		}
@@ -89,6 +84,26 @@ func engineSide(p plan) side {
 		}
 		return nil
 	}
+}
+
+// newEngine is what the daemon makes of a queue: its poller, observed.
+func newEngine(p plan, r queue.Receiver, s queue.Settler, job *jobs.Instance) (*poller.Poller, error) {
+	observer, err := telemetry.New(telemetry.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return poller.New(poller.Options{
+		Name:       jobName,
+		Receiver:   r,
+		Settler:    s,
+		Job:        jobName,
+		Route:      func(*jobs.Info) (*jobs.Instance, bool) { return job, true },
+		Slots:      p.slots,
+		Receivers:  p.receivers,
+		Visibility: lease,
+		CutPolls:   !p.whole,
+		Hooks:      observer.Queue(telemetry.QueueOptions{Name: jobName, Job: jobName, Slots: p.slots}).Hooks(),
+	})
 }
 
 func open(ctx context.Context) (*jobs.Instance, error) {

@@ -1,7 +1,8 @@
 // Command bench measures the worker's engine against a plain SDK loop, on one stub of SQS that runs in
 // a process of its own. It says what the engine costs: leases, slots, batched settling, retries.
 //
-//	go run ./bench            about half a minute; the last line is the result
+//	go run ./bench            the whole table, three quarters of a minute; the last line sums up
+//	go run ./bench -quick     only what the last line says
 //	go run ./bench -min 0.9   the same, and fails below nine tenths of the plain loop
 //
 //	          ┌─ bench ────────────────────────┐        ┌─ bench stub ─────────────┐
@@ -53,19 +54,24 @@ type settings struct {
 	rounds  int
 	round   time.Duration
 	min     float64
+	quick   bool
 	profile string
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) error {
-	if len(args) == 1 && args[0] == stubCommand {
+	switch {
+	case len(args) == 1 && args[0] == stubCommand:
 		return serveStub(ctx, in, out)
+	case len(args) == 4 && args[0] == sideCommand:
+		return serveSide(ctx, args[1:], in, out)
 	}
 	var s settings
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errs)
 	flags.IntVar(&s.rounds, "rounds", 5, "rounds of each side")
-	flags.DurationVar(&s.round, "round", 2*time.Second, "length of one round")
+	flags.DurationVar(&s.round, "round", time.Second, "length of one round")
 	flags.Float64Var(&s.min, "min", 0, "fail when the throughput is below this part of the plain loop's")
+	flags.BoolVar(&s.quick, "quick", false, "measure only what the last line says")
 	flags.StringVar(&s.profile, "cpuprofile", "", "write a CPU profile of the engine's last round to this `file`")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -82,5 +88,6 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	if err != nil {
 		return err
 	}
-	return errors.Join(compare(ctx, stub, s, out), stub.stop())
+	b := &bench{stub: stub, settings: s, out: out, errs: errs}
+	return errors.Join(b.run(ctx), stub.stop())
 }

@@ -75,15 +75,17 @@ func snap(ctx context.Context, stub *child) (moment, error) {
 	if err != nil {
 		return moment{}, err
 	}
+	cpu, err := used()
+	return moment{at: time.Now(), cpu: cpu, stub: seen}, err
+}
+
+// used is the processor time of this process so far.
+func used() (time.Duration, error) {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return moment{}, fmt.Errorf("getrusage: %w", err)
+		return 0, fmt.Errorf("getrusage: %w", err)
 	}
-	return moment{
-		at:   time.Now(),
-		cpu:  time.Duration(usage.Utime.Nano() + usage.Stime.Nano()),
-		stub: seen,
-	}, nil
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
 }
 
 func (m moment) since(before moment) (figures, error) {

@@ -2,16 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -19,33 +15,59 @@ import (
 const (
 	// stubCommand is the argument that makes this program the stub.
 	stubCommand = "stub"
-	statsPath   = "/stats"
-	target      = "X-Amz-Target"
 	mostAtOnce  = 10
 )
 
 // body is what each message carries: an invitation, as small as real ones are.
 const body = `{"event":"user_invited","email":"ada@example.com","invited_by":"grace@example.com"}`
 
-// counts are what the stub was asked for.
+// counts are what the stub was asked for, and what it handed out.
 type counts struct {
 	Requests int64 `json:"requests"` // of any kind
 	Receives int64 `json:"receives"`
-	Deleted  int64 `json:"deleted"` // messages, not requests
+	Given    int64 `json:"given"` // messages
+	Deleted  int64 `json:"deleted"`
+	Returned int64 `json:"returned"` // given back at once
+	// Empties are the long polls that ended with nothing, the last of them at EmptyAt (unix ns).
+	Empties int64 `json:"empties"`
+	EmptyAt int64 `json:"empty_at"`
 }
 
+// inFlight is what a worker that has gone leaves hidden.
+func (c counts) inFlight() int64 { return c.Given - c.Deleted - c.Returned }
+
 func (c counts) less(before counts) counts {
-	return counts{c.Requests - before.Requests, c.Receives - before.Receives, c.Deleted - before.Deleted}
+	return counts{
+		c.Requests - before.Requests, c.Receives - before.Receives, c.Given - before.Given,
+		c.Deleted - before.Deleted, c.Returned - before.Returned, c.Empties - before.Empties, c.EmptyAt,
+	}
+}
+
+func (s *stub) counts() counts {
+	return counts{
+		s.requests.Load(), s.receives.Load(), s.given.Load(), s.deleted.Load(), s.returned.Load(), s.empties.Load(), s.empty.Load(),
+	}
 }
 
 // stub speaks as much of SQS's JSON protocol as one worker needs and does as little as it can: its
 // work is taken from the same processors. Every message is a new one, or the worker would rightly
 // take it for one that it has already handled.
 type stub struct {
-	next                        atomic.Int64
-	requests, receives, deleted atomic.Int64
-	before, between, after      []byte // of a message: id, receipt handle
+	next                     atomic.Int64
+	requests, receives       atomic.Int64
+	given, deleted, returned atomic.Int64
+	empties, empty           atomic.Int64
+	before, between, after   []byte // of a message: id, receipt handle
+
+	delay   atomic.Int64
+	rated   atomic.Bool
+	ready   chan struct{} // messages that have come
+	feeding chan struct{}
+	mu      sync.Mutex // of set
 }
+
+// full is the rate of a queue that never runs dry.
+const full = "full"
 
 func newStub() *stub {
 	sum := md5.Sum([]byte(body))
@@ -55,6 +77,7 @@ func newStub() *stub {
 	}
 	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
 	return &stub{
+		ready:   make(chan struct{}, 1000),
 		before:  []byte(`{"MessageId":"00000000-0000-4000-8000-0`),
 		between: []byte(`","ReceiptHandle":"AQEB`),
 		after: fmt.Appendf(nil, `","MD5OfBody":"%s","Body":%s,"Attributes":{"ApproximateReceiveCount":"1",`+
@@ -63,44 +86,110 @@ func newStub() *stub {
 	}
 }
 
-// ServeHTTP answers one request.
-func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == statsPath {
-		w.Header().Set("Content-Type", "application/json")
-		c := counts{s.requests.Load(), s.receives.Load(), s.deleted.Load()}
-		if err := json.NewEncoder(w).Encode(c); err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		return
-	}
-	request, err := io.ReadAll(r.Body)
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
+// answer is what the stub says to one request; nil to what it does not know.
+func (s *stub) answer(target string, request []byte) []byte {
 	s.requests.Add(1)
-	var answer []byte
-	switch r.Header.Get(target) {
+	switch target {
 	case "AmazonSQS.ReceiveMessage":
-		s.receives.Add(1)
-		answer = s.messages(asked(request))
+		return s.receive(asked(request))
 	case "AmazonSQS.DeleteMessageBatch":
 		ids := entries(request)
 		s.deleted.Add(int64(len(ids)))
-		answer = accepted(ids, "")
+		s.travel()
+		return accepted(ids, "")
 	case "AmazonSQS.ChangeMessageVisibilityBatch":
-		answer = accepted(entries(request), "")
+		// Given back at once, or kept for longer: only the first leaves the flight.
+		s.returned.Add(int64(bytes.Count(request, []byte(`"VisibilityTimeout":0}`))))
+		s.travel()
+		return accepted(entries(request), "")
 	case "AmazonSQS.SendMessageBatch":
-		answer = accepted(entries(request), `,"MessageId":"00000000-0000-4000-8000-000000000000"`)
-	default:
-		http.Error(w, `{"__type":"com.amazonaws.sqs#UnsupportedOperation"}`, http.StatusBadRequest)
-		return
+		return accepted(entries(request), `,"MessageId":"00000000-0000-4000-8000-000000000000"`)
 	}
-	h := w.Header()
-	h["Content-Type"] = []string{"application/x-amz-json-1.0"}
-	h["Content-Length"] = []string{strconv.Itoa(len(answer))}
-	if _, err := w.Write(answer); err != nil {
-		panic(http.ErrAbortHandler)
+	return nil
+}
+
+// travel is half of the way there and back.
+func (s *stub) travel() {
+	if d := time.Duration(s.delay.Load()) / 2; d > 0 {
+		<-time.After(d)
 	}
+}
+
+// receive answers a receive of n: at once with all of them when the queue is full, and with what
+// there is, or nothing after a long poll, when messages come at a rate.
+func (s *stub) receive(n int) []byte {
+	s.receives.Add(1)
+	s.travel()
+	if s.rated.Load() {
+		n = s.wait(n)
+	}
+	s.given.Add(int64(n))
+	b := s.messages(n)
+	s.travel()
+	return b
+}
+
+// longPoll is how long an empty receive waits.
+const longPoll = 20 * time.Second
+
+// wait takes up to n messages of those that have come, and waits for the first.
+func (s *stub) wait(n int) int {
+	select {
+	case <-s.ready:
+	case <-time.After(longPoll):
+		s.empty.Store(time.Now().UnixNano())
+		s.empties.Add(1)
+		return 0
+	}
+	got := 1
+	for got < n {
+		select {
+		case <-s.ready:
+			got++
+		default:
+			return got
+		}
+	}
+	return got
+}
+
+// set takes a setting: how long the way there and back is, and how many messages come per second;
+// full as the rate is a queue that never runs dry.
+func (s *stub) set(delay time.Duration, rate string) error {
+	s.delay.Store(int64(delay))
+	if s.feeding != nil {
+		close(s.feeding)
+		s.feeding = nil
+	}
+	s.rated.Store(rate != full)
+	if rate == full {
+		return nil
+	}
+	each, err := strconv.Atoi(rate)
+	if err != nil {
+		return err
+	}
+	if each <= 0 {
+		return nil // nothing comes
+	}
+	end := make(chan struct{})
+	s.feeding = end
+	go func() {
+		tick := time.NewTicker(time.Second / time.Duration(each))
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				select {
+				case s.ready <- struct{}{}:
+				default:
+				}
+			case <-end:
+				return
+			}
+		}
+	}()
+	return nil
 }
 
 // messages is the answer to a receive of n.
@@ -174,27 +263,4 @@ func accepted(ids [][]byte, more string) []byte {
 		b = append(b, '}')
 	}
 	return append(b, "]}"...)
-}
-
-// serveStub is the stub's process: it says where it listens and serves until its standard input, a
-// pipe that its parent holds, is closed.
-func serveStub(ctx context.Context, in io.Reader, out io.Writer) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("stub: %w", err)
-	}
-	server := &http.Server{Handler: newStub(), ReadHeaderTimeout: time.Minute}
-	go func() {
-		_, _ = io.Copy(io.Discard, in) // however it ends, the parent is gone
-		cancel()
-	}()
-	context.AfterFunc(ctx, func() { _ = server.Close() })
-	fmt.Fprintf(out, "http://%s\n", l.Addr())
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("stub: %w", err)
-	}
-	return nil
 }
