@@ -100,7 +100,8 @@ func (s *state) awsOnly(ctx context.Context, dev *worker.Dev) error {
 	} else {
 		b := version()
 		s.printf("stationmaster worker dev %s(%s) · embedded SNS+SQS on %s · topology applied\n", named(b), b.goRelease(), dev.Info().Endpoint)
-		s.printf("use it:  export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n",
+		// The SDKs read AWS_REGION, the AWS CLI and boto3 the other one.
+		s.printf("use it:  export AWS_ENDPOINT_URL=%s AWS_REGION=%[2]s AWS_DEFAULT_REGION=%[2]s AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n",
 			dev.Info().Endpoint, dev.Info().Region)
 	}
 	<-ctx.Done()
