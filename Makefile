@@ -68,6 +68,10 @@ verify: ## Check that generated files, modules and config.toml are as they shoul
 bench: ## Measure the worker beside a plain SDK loop: a table, and one line that sums it up
 	go run ./bench
 
+.PHONY: bench-localaws
+bench-localaws: ## Measure the embedded SNS and SQS beside a stub that does nothing
+	go test -run '^$$' -bench 'ReceiveAndDelete|PublishToThreeQueues|Stored|WaitingPolls|Start' -benchtime 5x ./localaws
+
 .PHONY: image
 image: ## Build the container image and run it once (buildah or docker)
 	scripts/image.sh
