@@ -42,6 +42,7 @@ type message struct {
 	spot         *list.Element
 	turn         int64
 	dueAt, ageAt int
+	older, newer *message
 }
 
 // store holds the messages of a queue. No operation looks at all of them, however many there are.
@@ -49,7 +50,7 @@ type store struct {
 	bySerial map[uint64]*message
 	line     line
 	hidden   pile // delayed and in flight, by due
-	aging    pile // all, by sent
+	aging    ages // all, by sent
 	number   [held + 1]int
 }
 
@@ -63,10 +64,7 @@ func newStore(fifo bool, overtakes func() bool) *store {
 			less: func(a, b *message) bool { return a.due.Before(b.due) },
 			at:   func(m *message) *int { return &m.dueAt },
 		},
-		aging: pile{
-			less: func(a, b *message) bool { return a.sent.Before(b.sent) },
-			at:   func(m *message) *int { return &m.ageAt },
-		},
+		aging: newAges(),
 	}
 	if fifo {
 		s.line = &fifoLine{lanes: lanes{}}
@@ -77,7 +75,7 @@ func newStore(fifo bool, overtakes func() bool) *store {
 // add takes a message in, visible or, with a due time after now, delayed.
 func (s *store) add(m *message, due, now time.Time) {
 	s.bySerial[m.serial] = m
-	heap.Push(&s.aging, m)
+	s.aging.add(m)
 	if due.After(now) {
 		s.move(m, delayed, due)
 		return
@@ -88,7 +86,7 @@ func (s *store) add(m *message, due, now time.Time) {
 // remove takes a message out.
 func (s *store) remove(m *message) {
 	s.move(m, nowhere, time.Time{})
-	heap.Remove(&s.aging, m.ageAt)
+	s.aging.remove(m)
 	delete(s.bySerial, m.serial)
 }
 
