@@ -54,12 +54,12 @@ sent = sqs.send_message(
 check("the body's checksum", sent["MD5OfMessageBody"] == hashlib.md5(body.encode()).hexdigest())
 for count in ("1", "2"):
     got = sqs.receive_message(
-        QueueUrl=queue, MessageAttributeNames=["All"], MessageSystemAttributeNames=["All"], WaitTimeSeconds=1
+        QueueUrl=queue, MessageAttributeNames=["All"], AttributeNames=["All"], WaitTimeSeconds=1
     )["Messages"][0]
     check("receives are counted", got["Attributes"]["ApproximateReceiveCount"] == count)
 check("attributes arrive", got["MessageAttributes"]["b"]["BinaryValue"] == b"\x00\xff" and got["Body"] == body)
 check("the third receive finds nothing", "Messages" not in sqs.receive_message(QueueUrl=queue))
-dead = sqs.receive_message(QueueUrl=dlq, MessageSystemAttributeNames=["All"], WaitTimeSeconds=1)["Messages"][0]
+dead = sqs.receive_message(QueueUrl=dlq, AttributeNames=["All"], WaitTimeSeconds=1)["Messages"][0]
 check("it is dead and says whence", dead["Attributes"]["DeadLetterQueueSourceArn"] == arn)
 check("its id stays", dead["MessageId"] == sent["MessageId"])
 
@@ -110,4 +110,5 @@ check("until it is deleted", sqs.receive_message(QueueUrl=fifo)["Messages"][0]["
 for url in (queue, dlq, fifo):
     sqs.delete_queue(QueueUrl=url)
 sns.delete_topic(TopicArn=topic)
-print(f"boto3 {boto3.__version__}: {checks} checks passed")
+protocol = sqs.meta.service_model.metadata["protocol"]
+print(f"boto3 {boto3.__version__}: {checks} checks passed, SQS over {protocol}")
