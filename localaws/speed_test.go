@@ -157,7 +157,7 @@ func BenchmarkWaitingPolls(b *testing.B) {
 		<-time.After(time.Second)
 		return processCPU(b) - before
 	}
-	for second() > 100*time.Millisecond { //nolint:revive // until all of them wait
+	for second() > 100*time.Millisecond { // until all of them wait
 	}
 	var used []float64
 	for b.Loop() {
