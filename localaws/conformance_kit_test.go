@@ -21,10 +21,11 @@ import (
 // conformance is a client of one server for one fact. Its methods end the check with an error at the
 // first surprise, so that a check reads as a story.
 type conformance struct {
-	ctx    context.Context
-	prefix string // of names that only this check uses
-	sqs    *sqs.Client
-	sns    *sns.Client
+	ctx     context.Context
+	cleanup func(func())
+	prefix  string // of names that only this check uses
+	sqs     *sqs.Client
+	sns     *sns.Client
 }
 
 func newConformance(t *testing.T, endpoint string) *conformance {
@@ -34,7 +35,7 @@ func newConformance(t *testing.T, endpoint string) *conformance {
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}
 	return &conformance{
-		ctx: t.Context(), prefix: "fact-" + strings.ToLower(rand.Text()[:10]),
+		ctx: t.Context(), cleanup: t.Cleanup, prefix: "fact-" + strings.ToLower(rand.Text()[:10]),
 		sqs: sqs.NewFromConfig(cfg), sns: sns.NewFromConfig(cfg),
 	}
 }

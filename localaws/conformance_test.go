@@ -28,7 +28,7 @@ func (f fact) name() string { return f.section + " " + f.says }
 
 // facts are all that TestConformance checks.
 func facts() []fact {
-	return slices.Concat(queueFacts, messageFacts, receiptFacts, batchFacts, topicFacts, subscriptionFacts, deliveryFacts)
+	return slices.Concat(queueFacts, messageFacts, receiptFacts, batchFacts, topicFacts, subscriptionFacts, deliveryFacts, fifoTopicFacts, endpointFacts)
 }
 
 func TestConformance(t *testing.T) {

@@ -82,6 +82,7 @@ func TestInFlightLimit(t *testing.T) {
 		if got := k.receive(t, queue, 5); len(got) != 1 || time.Since(start) != time.Second {
 			t.Errorf("a long poll after a delete: %d messages after %v", len(got), time.Since(start))
 		}
+		synctest.Wait() // for the answer to the delete
 	})
 }
 
