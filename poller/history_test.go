@@ -29,13 +29,14 @@ type history struct {
 	// now are the runs under way, by poller and message: an abandoned one outlives its poller.
 	now    map[string]int
 	ended  map[string]bool // done, or its dead letter was accepted
+	dead   map[string]bool // the latter
 	faults []string
 }
 
 func newHistory() *history {
 	return &history{
 		plans: map[string][]string{}, group: map[string]string{}, order: map[string][]string{},
-		runs: map[string]int{}, now: map[string]int{}, ended: map[string]bool{},
+		runs: map[string]int{}, now: map[string]int{}, ended: map[string]bool{}, dead: map[string]bool{},
 	}
 }
 
@@ -126,7 +127,7 @@ func (h *history) settled(_ context.Context, d *queue.Delivery, did poller.Settl
 	defer h.mu.Unlock()
 	switch {
 	case did == poller.DeadLettered:
-		h.ended[id] = true
+		h.ended[id], h.dead[id] = true, true
 	case did == poller.Deleted && !h.ended[id]:
 		h.faultf("%s was deleted, and had neither ended nor died", id)
 	}
@@ -235,7 +236,7 @@ func (sc *script) play(t *testing.T) []string {
 		pollers++
 		return start(t, h.job(pollers, sc.fifo), s.and(func(o *poller.Options) {
 			o.Slots, o.Prefetch, o.Breaker, o.Retry.Attempts = sc.slots, sc.prefetch, sc.breaker, sc.attempts
-			o.Wait, o.Timeout = 5*time.Second, time.Minute
+			o.Timeout = time.Minute
 			o.Suspects, o.SuspectAfter = poller.NewLane(), 5
 			o.Hooks.Settled = h.settled
 		}))
@@ -270,7 +271,7 @@ func (sc *script) play(t *testing.T) []string {
 	h.calm = true
 	h.mu.Unlock()
 	r.p.Resume()
-	pass(30 * time.Minute)
+	pass(10 * time.Minute)
 	r.drain()
 	return h.check(s)
 }
@@ -294,7 +295,13 @@ func (h *history) check(s *station) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if visible+inFlight > 0 {
-		h.faultf("%d visible and %d in flight after half an hour in which everything works", visible, inFlight)
+		h.faultf("%d visible and %d in flight after ten minutes in which everything works", visible, inFlight)
+	}
+	buried := s.buried()
+	for id := range h.dead {
+		if !buried[id] {
+			h.faultf("%s is not in the dead-letter queue", id)
+		}
 	}
 	for id := range h.plans {
 		if !h.ended[id] {
@@ -302,4 +309,23 @@ func (h *history) check(s *station) []string {
 		}
 	}
 	return h.faults
+}
+
+// buried empties the dead-letter queue and returns what was in it.
+func (s *station) buried() map[string]bool {
+	found := map[string]bool{}
+	for ds := s.dead(); len(ds) > 0; ds = s.dead() {
+		handles := make([]queue.ReceiptHandle, len(ds))
+		for i, d := range ds {
+			var id string
+			if err := json.Unmarshal([]byte(d.Body), &id); err != nil {
+				s.t.Fatal(err)
+			}
+			found[id], handles[i] = true, d.Handle
+		}
+		if errs := s.dlq.Delete(s.t.Context(), handles); errs != nil {
+			s.t.Fatal(errs)
+		}
+	}
+	return found
 }
