@@ -48,7 +48,7 @@ func (p *Poller) dispatch(c contexts, ds []queue.Delivery) (started int) {
 	return started
 }
 
-// admit takes in one delivery; false when there is nothing to start.
+// admit takes in one delivery; false when there is nothing to start, because the item is held already.
 func (p *Poller) admit(c contexts, d *queue.Delivery) (*item, bool) {
 	it, how := p.ledger.admit(d)
 	if how == overran {
@@ -59,12 +59,12 @@ func (p *Poller) admit(c contexts, d *queue.Delivery) (*item, bool) {
 	}
 	if how != fresh {
 		p.o.Hooks.note(c.settle, d, Adopted, nil)
-		return nil, false
+		return it, false
 	}
 	if p.memory.isDone(d.MessageID) {
 		p.o.Hooks.note(c.settle, d, AlreadyDone, nil)
 		p.remove(c, it)
-		return nil, false
+		return it, false
 	}
 	return it, true
 }

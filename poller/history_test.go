@@ -41,7 +41,9 @@ func newHistory() *history {
 	}
 }
 
-func (h *history) faultf(format string, a ...any) { h.faults = append(h.faults, fmt.Sprintf(format, a...)) }
+func (h *history) faultf(format string, a ...any) {
+	h.faults = append(h.faults, fmt.Sprintf(format, a...))
+}
 
 // begin takes in the start of a run, and returns what it shall do.
 func (h *history) begin(of int, id string, fifo bool) string {

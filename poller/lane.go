@@ -2,119 +2,71 @@ package poller
 
 import (
 	"slices"
-	"sync"
 
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/retry"
 )
 
-// lanes are the message groups of a FIFO queue that are worked on: each is one goroutine and one
-// slot, and has its messages in the order in which they came.
-type lanes struct {
-	mu      sync.Mutex
-	waiting map[string][]*item // by group, of the lanes that exist
-	// most is what the next receive may ask for: less after a failure, since what follows a failed
-	// message only goes back.
-	most int
-}
-
-func (l *lanes) ask() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.most == 0 {
-		l.most = queue.MaxBatch
-	}
-	return l.most
-}
-
-func (l *lanes) failed() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.most = 1
-}
-
-func (l *lanes) succeeded() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.most = min(max(l.most, 1)*2, queue.MaxBatch)
-}
-
-// add puts items behind what a lane has; true when the lane is new and must be started.
-func (l *lanes) add(group string, items []*item) (fresh bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.waiting == nil {
-		l.waiting = map[string][]*item{}
-	}
-	before, exists := l.waiting[group]
-	l.waiting[group] = append(before, items...)
-	return !exists
-}
-
-// next takes the first item off a lane; nil ends the lane.
-func (l *lanes) next(group string) *item {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := l.waiting[group]
-	if len(all) == 0 {
-		delete(l.waiting, group)
-		return nil
-	}
-	l.waiting[group] = all[1:]
-	return all[0]
-}
-
-// mate takes the first item off a lane that goes on, if it fits; nil when none does.
-func (l *lanes) mate(group string, fits func(*item) bool) *item {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := l.waiting[group]
-	if len(all) == 0 || !fits(all[0]) {
-		return nil
-	}
-	l.waiting[group] = all[1:]
-	return all[0]
-}
-
-// end takes all that a lane still has, and ends it.
-func (l *lanes) end(group string) []*item {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := l.waiting[group]
-	delete(l.waiting, group)
-	return all
+// arrival is what a receive brought of one group, in order.
+type arrival struct {
+	group string
+	// first came before any that is held already, rest behind the first of those that are.
+	first, held, rest []*item
 }
 
 // dispatchLanes takes in what a receive of a FIFO queue brought: a lane per group. It returns how
 // many slots are in use, one for each new lane.
-func (p *Poller) dispatchLanes(c contexts, ds []queue.Delivery) (started int) {
-	byGroup := map[string][]*item{}
-	var order []string
+func (p *Poller) dispatchLanes(c contexts, ds []queue.Delivery) (taken int) {
+	for _, a := range p.arrivals(c, ds) {
+		taken += p.enter(c, a.group, nil, a.first)
+		taken += p.enter(c, a.group, a.held, a.rest)
+	}
+	return taken
+}
+
+func (p *Poller) arrivals(c contexts, ds []queue.Delivery) (all []*arrival) {
+	by := map[string]*arrival{}
 	for i := range ds {
+		a, seen := by[ds[i].GroupID]
+		if !seen {
+			a = &arrival{group: ds[i].GroupID}
+			by[a.group] = a
+			all = append(all, a)
+		}
 		it, ok := p.admit(c, &ds[i])
 		if !ok {
+			a.held = append(a.held, it)
 			continue
 		}
 		p.read(it, &ds[i])
-		group := ds[i].GroupID
-		if _, seen := byGroup[group]; !seen {
-			order = append(order, group)
+		if len(a.held) == 0 {
+			a.first = append(a.first, it)
+		} else {
+			a.rest = append(a.rest, it)
 		}
-		byGroup[group] = append(byGroup[group], it)
 	}
-	for _, group := range order {
-		items := byGroup[group]
-		switch {
-		case c.receive.Err() != nil:
-			p.goBackInOrder(c, items, WhyDrain)
-		case p.isPaused():
-			p.goBackInOrder(c, items, WhyPaused)
-		case p.lanes.add(group, items):
-			started++
+	return all
+}
+
+// enter puts items of one group on its lane, or gives them back. It returns how many slots that takes.
+func (p *Poller) enter(c contexts, group string, before, items []*item) int {
+	switch {
+	case len(items) == 0:
+	case c.receive.Err() != nil:
+		p.goBackInOrder(c, items, WhyDrain)
+	case p.isPaused():
+		p.goBackInOrder(c, items, WhyPaused)
+	default:
+		switch p.lanes.add(group, before, items) {
+		case behind:
+		case started:
 			p.beginLane(c, group)
+			return 1
+		case refused:
+			p.goBackInOrder(c, items, WhyGroupStopped)
 		}
 	}
-	return started
+	return 0
 }
 
 func (p *Poller) beginLane(c contexts, group string) {
@@ -141,13 +93,13 @@ func (p *Poller) lane(c contexts, group string) {
 			why = WhyPaused
 		}
 		if why != "" {
-			p.goBackInOrder(c, append([]*item{it}, p.lanes.end(group)...), why)
+			p.goBackInOrder(c, append([]*item{it}, p.lanes.end(group, nil)...), why)
 			return
 		}
 		ran := p.pass(c, group, it)
 		if slices.ContainsFunc(ran, func(it *item) bool { return it.back }) {
 			p.lanes.failed()
-			p.giveWay(c, ran, p.lanes.end(group))
+			p.giveWay(c, ran, p.lanes.end(group, ran))
 			return
 		}
 		p.lanes.succeeded()
@@ -180,6 +132,7 @@ func (p *Poller) pass(c contexts, group string, first *item) []*item {
 // goBackInOrder gives messages of one group back that have not been started.
 func (p *Poller) goBackInOrder(c contexts, items []*item, why Why) {
 	p.noProbe()
+	p.lanes.leave(items)
 	p.untouchedItems(c, items, why)
 	if why == WhyPaused { // the first one hides the whole group
 		p.hide(c, items[0], retry.MinRest)

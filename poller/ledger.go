@@ -21,6 +21,8 @@ type item struct {
 	back bool
 	// wish is how it shall come back, until its lane does it.
 	wish *settling
+	// leaving: it is on its way back to the queue. The lanes' lock guards it.
+	leaving bool
 
 	// ──
 	d   *queue.Delivery // the newest delivery
