@@ -94,6 +94,10 @@ func (c *call) readForm(r *http.Request) error {
 		if err != nil {
 			return malformed("%v", err)
 		}
+		if len(c.form) == 0 {
+			c.form = form
+			continue
+		}
 		for name, values := range form {
 			c.form[name] = append(c.form[name], values...)
 		}

@@ -31,10 +31,10 @@ func (c *call) ask(t *topic, sub *subscription, kind string) []Drop {
 		says = strings.Replace(toRestore, "%s", sub.arn, 1)
 	}
 	id := newID()
-	body, seal := t.request(kind, id, text, says, c.base(), now)
+	e := t.request(kind, id, text, says, c.base(), now)
 	switch protocol := sub.options.protocol; {
 	case protocol == "sqs":
-		m := sqsMessage{body: body, seal: seal}
+		m := sqsMessage{envelope: e}
 		if sub.options.fifoTarget {
 			m.groupID, m.dedupID = sub.arn, id // inferred: a FIFO queue takes nothing without them
 		}
@@ -42,7 +42,7 @@ func (c *call) ask(t *topic, sub *subscription, kind string) []Drop {
 			return []Drop{sub.drop(kind+": "+why, id)}
 		}
 	case isHTTP(protocol):
-		c.post(t, sub, &parcel{kind: kind, id: id, text: body, seal: seal})
+		c.post(t, sub, &parcel{kind: kind, id: id, letter: sqsMessage{envelope: e}})
 	default:
 		return []Drop{sub.drop(kind+": "+unspoken(protocol), id)}
 	}

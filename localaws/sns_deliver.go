@@ -36,7 +36,7 @@ func (c *call) fanOut(t *topic, p *published) (lost []Drop) {
 				lost = append(lost, c.s.bounce(t, sub, m, p.id, why)...)
 			}
 		case isHTTP(protocol):
-			c.post(t, sub, &parcel{kind: "Notification", id: p.id, text: m.body, seal: m.seal, raw: sub.options.raw, letter: &m})
+			c.post(t, sub, &parcel{kind: "Notification", id: p.id, raw: sub.options.raw, letter: m})
 		default:
 			lost = append(lost, sub.drop(unspoken(protocol), p.id))
 		}
@@ -138,8 +138,7 @@ func (p *published) letter(t *topic, sub *subscription) sqsMessage {
 		m.groupID, m.dedupID = p.groupID, p.dedupID
 	}
 	if !sub.options.raw {
-		e := p.envelope(t, sub.options.protocol)
-		m.body, m.seal = e.to(sub), e.seal
+		m.envelope, m.to = p.envelope(t, sub.options.protocol), sub.arn
 		return m
 	}
 	m.body = p.text(sub.options.protocol)

@@ -13,38 +13,55 @@ type row struct {
 	value string // JSON
 }
 
-// letter writes rows as SNS does: a JSON object, one line for each.
+// letter writes rows as SNS does: a JSON object, one line for each, without its end.
 func letter(rows ...row) string {
-	size := 4
+	size := 2
 	for _, l := range rows {
 		size += len(l.name) + len(l.value) + 9
 	}
 	var b strings.Builder
 	b.Grow(size)
-	between := "{\n  "
+	between := "{\n  \""
 	for _, l := range rows {
 		if l.value != "" {
 			b.WriteString(between)
-			b.WriteString(`"`)
 			b.WriteString(l.name)
 			b.WriteString(`" : `)
 			b.WriteString(l.value)
-			between = ",\n  "
+			between = ",\n  \""
 		}
 	}
-	b.WriteString("\n}")
 	return b.String()
 }
 
-// envelope is a notification up to what differs from subscription to subscription: the URL that ends
-// it. Source: "Parsing Amazon SNS message formats", Developer Guide.
+// envelope is what SNS sends, up to what differs from subscription to subscription: the ARN in the URL
+// that ends it. Queues keep it so, one for all of them, and write it out when it is received. Source:
+// "Parsing Amazon SNS message formats", Developer Guide.
 type envelope struct {
 	before, after string
 	seal          *seal // nil: those of FIFO topics are not signed
+
+	// Whether SQS takes these characters, found out once. Server.mu guards it.
+	checked bool
+	fault   error
 }
 
-// to is the whole text for a subscription.
-func (e *envelope) to(sub *subscription) string { return e.before + sub.arn + e.after }
+// size is how long it is for a subscription.
+func (e *envelope) size(arn string) int { return len(e.before) + len(arn) + len(e.after) }
+
+// text is the envelope for a subscription, signed. No lock must be held: a signature takes its time.
+func (e *envelope) text(arn string) string { return e.seal.put(e.before + arn + e.after) }
+
+// check says why SQS does not take it, or nil.
+func (e *envelope) check() error {
+	if !e.checked {
+		e.checked, e.fault = true, checkCharacters(e.before)
+		if e.fault == nil {
+			e.fault = checkCharacters(e.after)
+		}
+	}
+	return e.fault
+}
 
 // envelope puts the message for a protocol into AWS's fields in AWS's order. It is made once for all
 // subscriptions with the same text.
@@ -56,24 +73,19 @@ func (p *published) envelope(t *topic, protocol string) *envelope {
 		return e
 	}
 	e := &envelope{}
-	rows := []row{
-		{"Type", `"Notification"`},
-		{"MessageId", plainText(p.id)},
-		{"SequenceNumber", shown(p.sequence)},
-		{"TopicArn", plainText(t.arn)},
-		{"Subject", shown(p.subject)},
-		{"Message", plainText(p.text(protocol))},
-		{"Timestamp", timestamp(p.at)},
-	}
+	rows := make([]row, 0, 11)
+	rows = append(rows, row{"Type", `"Notification"`}, row{"MessageId", plainText(p.id)}, row{"SequenceNumber", shown(p.sequence)},
+		row{"TopicArn", plainText(t.arn)}, row{"Subject", shown(p.subject)}, row{"Message", plainText(p.text(protocol))},
+		row{"Timestamp", timestamp(p.at)})
 	if !t.fifo {
 		e.seal = &seal{version: t.signatureVersion()}
-		rows = append(rows, e.seal.rows(p.base)...)
+		rows = e.seal.rows(rows, p.base)
 	}
-	const here = "\x00" // as JSON it cannot stand anywhere
-	rows = append(rows, row{"UnsubscribeURL", here}, row{"MessageAttributes", p.attributesText()})
 	url := plainText(p.base + "/?Action=Unsubscribe&SubscriptionArn=")
-	before, after, _ := strings.Cut(letter(rows...), here)
-	e.before, e.after = before+strings.TrimSuffix(url, `"`), `"`+after
+	e.before, e.after = letter(append(rows, row{"UnsubscribeURL", url[:len(url)-1]})...), "\"\n}"
+	if attributes := p.attributesText(); attributes != "" {
+		e.after = "\",\n  \"MessageAttributes\" : " + attributes + "\n}"
+	}
 	if p.envelopes == nil {
 		p.envelopes = map[string]*envelope{}
 	}
@@ -93,20 +105,16 @@ func (p *published) attributesText() string {
 	return plainText(attributes)
 }
 
-// rows are the signature's of an envelope, blank as yet.
-func (s *seal) rows(base string) []row {
-	return []row{
-		{"SignatureVersion", plainText(s.version)},
-		{"Signature", `"` + blank + `"`},
-		{"SigningCertURL", plainText(base + certificatePath)},
-	}
+// rows adds the signature's, blank as yet.
+func (s *seal) rows(to []row, base string) []row {
+	return append(to, row{"SignatureVersion", plainText(s.version)}, row{"Signature", blankText}, row{"SigningCertURL", plainText(base + certificatePath)})
 }
 
 // request is a confirmation: a message that asks for a visit of its SubscribeURL. Source: "HTTP/HTTPS
 // subscription confirmation JSON format", Developer Guide.
-func (t *topic) request(kind, id, token, text, base string, at time.Time) (string, *seal) {
-	s := &seal{version: t.signatureVersion()}
-	rows := append([]row{
+func (t *topic) request(kind, id, token, text, base string, at time.Time) *envelope {
+	e := &envelope{seal: &seal{version: t.signatureVersion()}, after: "\n}"}
+	e.before = letter(e.seal.rows([]row{
 		{"Type", plainText(kind)},
 		{"MessageId", plainText(id)},
 		{"Token", plainText(token)},
@@ -114,8 +122,8 @@ func (t *topic) request(kind, id, token, text, base string, at time.Time) (strin
 		{"Message", plainText(text)},
 		{"SubscribeURL", plainText(base + "/?Action=ConfirmSubscription&TopicArn=" + t.arn + "&Token=" + token)},
 		{"Timestamp", timestamp(at)},
-	}, s.rows(base)...)
-	return letter(rows...), s
+	}, base)...)
+	return e
 }
 
 func (t *topic) signatureVersion() string {

@@ -25,11 +25,8 @@ var errNotHere = errors.New("localaws posts to loopback addresses only; Options.
 // parcel is a message on its way to an HTTP endpoint, with all its attempts.
 type parcel struct {
 	kind, id string // x-amz-sns-message-type and -id
-	text     string
-	seal     *seal // nil: nothing to sign
 	raw      bool
-	// letter is what a dead-letter queue gets; nil: SNS gives a confirmation up without a trace.
-	letter *sqsMessage
+	letter   sqsMessage // whose text is posted; all of it is for the dead-letter queue
 
 	topic  *topic
 	sub    *subscription
@@ -157,7 +154,7 @@ func (s *Server) begin(ctx context.Context, p *parcel) (_ context.Context, cance
 
 // request posts the parcel. A redirect is an answer like any other.
 func (s *Server) request(ctx context.Context, p *parcel) (status int, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.sub.endpoint, strings.NewReader(p.seal.put(p.text)))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.sub.endpoint, strings.NewReader(p.letter.text()))
 	if err != nil {
 		return 0, fmt.Errorf("post to %s: %w", p.sub.endpoint, err)
 	}
@@ -212,12 +209,12 @@ func (s *Server) judge(ctx context.Context, p *parcel, status int, err error) {
 		return
 	}
 	why = fmt.Sprintf("%s, attempt %d of %d", why, p.tries, len(p.delays)+1)
-	if p.letter == nil {
+	if p.kind != "Notification" { // SNS gives a confirmation up without a trace
 		s.drop(p.sub.drop(p.kind+": "+why, p.id))
 		return
 	}
 	s.mu.Lock()
-	drops := s.bounce(p.topic, p.sub, *p.letter, p.id, why)
+	drops := s.bounce(p.topic, p.sub, p.letter, p.id, why)
 	s.mu.Unlock()
 	for _, d := range drops {
 		s.drop(d)

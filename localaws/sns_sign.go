@@ -90,7 +90,10 @@ type seal struct {
 }
 
 // blank stands where the signature of an envelope will be: as long as one, and no base64.
-var blank = strings.Repeat("*", signatureLength)
+var (
+	blank     = strings.Repeat("*", signatureLength)
+	blankText = `"` + blank + `"`
+)
 
 // put writes the signature into an envelope. No lock must be held: it may take its time.
 func (s *seal) put(envelope string) string {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,8 +15,10 @@ import (
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
 )
 
-// stub answers a PublishBatch of ten without doing anything.
-const stub = `<PublishBatchResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishBatchResult><Successful></Successful><Failed></Failed></PublishBatchResult><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata></PublishBatchResponse>`
+// stub answers a PublishBatch of ten as if it had done something.
+var stub = `<PublishBatchResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishBatchResult><Successful>` +
+	strings.Repeat(`<member><Id>0</Id><MessageId>11111111-1111-4111-8111-111111111111</MessageId></member>`, 10) +
+	`</Successful><Failed></Failed></PublishBatchResult><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata></PublishBatchResponse>`
 
 // BenchmarkPublishToThreeQueues publishes by batch of ten over loopback HTTP, in turns to this server
 // and to a stub that does nothing, and reports how the rates compare.

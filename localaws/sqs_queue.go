@@ -23,7 +23,10 @@ type sqsMessage struct {
 	groupID     string // MessageGroupId
 	dedupID     string // MessageDeduplicationId
 	traceHeader string // AWSTraceHeader
-	seal        *seal  // of an envelope of SNS, whose signature is put in when it is received
+
+	// envelope is what SNS brought in place of a body, to is the subscription that it is for.
+	envelope *envelope
+	to       string
 }
 
 // sqsQueue is one queue. Server.mu guards it.

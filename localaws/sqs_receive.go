@@ -35,7 +35,8 @@ type received struct {
 	MD5OfMessageAttributes string                   `json:",omitempty"`
 	MessageAttributes      map[string]wireAttribute `json:",omitempty"`
 
-	seal *seal
+	envelope *envelope // of SNS: the body, which is yet to be written
+	to       string
 }
 
 type receiveOutput struct {
@@ -86,7 +87,7 @@ func receiveMessage(c *call, in *receiveInput) (any, error) {
 	for over := false; ; {
 		out, woken, wait, err := c.attempt(in, over)
 		if err != nil || woken == nil {
-			c.sign(out.Messages)
+			c.write(out.Messages)
 			return out, err
 		}
 		if timeout == nil {
@@ -138,11 +139,11 @@ func (c *call) attempt(in *receiveInput, over bool) (out receiveOutput, woken ch
 	return out, woken, wait, nil
 }
 
-// sign puts the signatures into what SNS brought. No lock is held: a signature takes its time.
-func (c *call) sign(messages []received) {
+// write puts in what SNS brought. No lock is held: a signature takes its time.
+func (c *call) write(messages []received) {
 	for i, m := range messages {
-		if m.seal != nil {
-			messages[i].Body = m.seal.put(m.Body)
+		if m.envelope != nil {
+			messages[i].Body = m.envelope.text(m.to)
 			messages[i].MD5OfBody = c.corrupt(md5Of(messages[i].Body))
 		}
 	}
@@ -255,7 +256,7 @@ func (s *Server) bury(q *sqsQueue, m *message, now time.Time) bool {
 
 // show writes a message as the receive asked for it.
 func (c *call) show(q *sqsQueue, m *message, in *receiveInput) received {
-	out := received{MessageID: m.id, ReceiptHandle: q.handle(m), Body: m.body, MD5OfBody: c.corrupt(m.bodyMD5), seal: m.seal}
+	out := received{MessageID: m.id, ReceiptHandle: q.handle(m), Body: m.body, MD5OfBody: c.corrupt(m.bodyMD5), envelope: m.envelope, to: m.to}
 	if len(in.MessageSystemAttributeNames) > 0 {
 		out.Attributes = m.system(in.MessageSystemAttributeNames)
 	}

@@ -147,7 +147,7 @@ func (s *Server) enqueue(q *sqsQueue, m sqsMessage, sender string, delay time.Du
 	stored := &message{
 		sqsMessage: m, sender: sender, sent: now, attributesMD5: md5OfAttributes(m.attributes),
 	}
-	if m.seal == nil { // else the body is not complete until it is signed
+	if m.envelope == nil { // else there is no body yet
 		stored.bodyMD5 = md5Of(m.body)
 	}
 	if q.fifo {

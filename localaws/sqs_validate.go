@@ -32,10 +32,7 @@ func outside(value int, parameter string, least, most int) *apiError {
 // checkMessage says why a queue does not take a message, or nil. It fills in what the queue makes
 // of the content.
 func (q *sqsQueue) checkMessage(m *sqsMessage) error {
-	if m.body == "" {
-		return missing("MessageBody")
-	}
-	if err := checkCharacters(m.body); err != nil {
+	if err := m.checkBody(); err != nil {
 		return err
 	}
 	if len(m.attributes) > maxAttributes {
@@ -52,9 +49,31 @@ func (q *sqsQueue) checkMessage(m *sqsMessage) error {
 	return q.checkOrder(m)
 }
 
+func (m *sqsMessage) checkBody() error {
+	switch {
+	case m.envelope != nil:
+		return m.envelope.check()
+	case m.body == "":
+		return missing("MessageBody")
+	default:
+		return checkCharacters(m.body)
+	}
+}
+
+// text is the body. No lock must be held: the signature of an envelope takes its time.
+func (m *sqsMessage) text() string {
+	if m.envelope != nil {
+		return m.envelope.text(m.to)
+	}
+	return m.body
+}
+
 // size is what counts toward the limits: the body, and names, types and values of the attributes.
 func (m *sqsMessage) size() int {
 	n := len(m.body)
+	if m.envelope != nil {
+		n = m.envelope.size(m.to)
+	}
 	for name, a := range m.attributes {
 		n += len(name) + len(a.Type) + len(a.String) + len(a.Binary)
 	}
