@@ -107,4 +107,40 @@ var fifoTopicFacts = []fact{
 		k.same("SequenceNumber", strings.Contains(body, "SequenceNumber"), true)
 		k.same("Signature", strings.Contains(body, "Signature"), false)
 	}},
+	{"§1.6", "a FIFO topic takes no URL", func(k *conformance) {
+		_, err := k.sns.Subscribe(k.ctx, &sns.SubscribeInput{TopicArn: k.fifoTopic(nil), Protocol: aws.String("http"), Endpoint: aws.String("http://127.0.0.1:9/")})
+		k.refused(err, codeParameter, "")
+	}},
+	{"§1.6", "a FIFO topic hands group and deduplication id on", func(k *conformance) {
+		topic, queue := k.fifoLine("-q.fifo", nil, map[string]string{"RawMessageDelivery": "true"})
+		k.publish(grouped(topic, "m", "g", "d"))
+		got := k.one(queue, 30).Attributes
+		k.same("MessageGroupId", got["MessageGroupId"], "g")
+		k.same("MessageDeduplicationId", got["MessageDeduplicationId"], "d")
+	}},
+	{"§1.6", "a standard queue behind a FIFO topic may have a standard dead-letter queue", func(k *conformance) {
+		_, err := k.subscribe(k.fifoTopic(nil), k.arn(k.queue("", nil)), map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + k.arn(k.queue("-dlq", nil)) + `"}`})
+		k.must(err)
+	}},
+	{"§1.6", "FifoThroughputScope can be set on a FIFO topic", func(k *conformance) {
+		topic := k.fifoTopic(map[string]string{"FifoThroughputScope": "MessageGroup"})
+		out, err := k.sns.GetTopicAttributes(k.ctx, &sns.GetTopicAttributesInput{TopicArn: topic})
+		k.must(err)
+		k.same("FifoThroughputScope", out.Attributes["FifoThroughputScope"], "MessageGroup")
+	}},
+	{"§5.4", "a FIFO topic keeps the order of a group", func(k *conformance) {
+		topic, queue := k.fifoLine("-q.fifo", nil, map[string]string{"RawMessageDelivery": "true"})
+		for _, body := range []string{"1", "2", "3"} {
+			k.publish(grouped(topic, body, "g", body))
+		}
+		var got []string
+		k.eventually("all arrive", func() bool {
+			for _, m := range k.receive(queue, 1, 30) {
+				got = append(got, *m.Body)
+				k.must(k.delete(queue, m.ReceiptHandle))
+			}
+			return len(got) == 3
+		})
+		k.same("order", strings.Join(got, " "), "1 2 3")
+	}},
 }
