@@ -144,6 +144,7 @@ func TestTheOwnerCanTakeBackADenyOfEverything(t *testing.T) {
 	k.send(t, queue, "x")
 }
 
+// aws-semantics §2.2 Q-25.
 func TestAQueueCanBeOpenToTheAnonymous(t *testing.T) {
 	k := newQueryKit(localaws.New(localaws.Options{}))
 	open := k.create(t, "open", "Attribute.1.Name", "Policy", "Attribute.1.Value", policyOf(statement("Allow", `"*"`, "sqs:SendMessage", "")))
@@ -160,6 +161,7 @@ func TestAQueueCanBeOpenToTheAnonymous(t *testing.T) {
 	}
 }
 
+// aws-semantics §2.1 D-25.
 func TestATopicPolicyDecidesWhoMayPublishAndSubscribe(t *testing.T) {
 	const arn = "arn:aws:sns:us-east-1:111111111111:news"
 	denied := func(action string) string {

@@ -180,7 +180,7 @@ func TestTheSubscribeURLConfirmsWithoutCredentials(t *testing.T) {
 	})
 }
 
-// TestAuthenticateOnUnsubscribeNeedsASignedConfirmation: aws-semantics §1.7.
+// TestAuthenticateOnUnsubscribeNeedsASignedConfirmation: aws-semantics §1.7 and §3.
 func TestAuthenticateOnUnsubscribeNeedsASignedConfirmation(t *testing.T) {
 	for _, signed := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -250,4 +250,40 @@ func TestUnconfirmedPostsAreTriedAgainAndThenGivenUp(t *testing.T) {
 			t.Errorf("lost %+v", lost)
 		}
 	})
+}
+
+// TestAnUnsubscribeConfirmationThatFailsIsInNoDeadLetterQueue: aws-semantics §3.
+func TestAnUnsubscribeConfirmationThatFailsIsInNoDeadLetterQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, e := newEndpointKit(t)
+		k.topic(t, nil)
+		dlq := k.open(t, "dlq")
+		arn := k.confirmed(t, e, snsURL, map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + snsQueueARN("dlq") + `"}`})
+		e.always(http.StatusServiceUnavailable)
+		k.get(t, "http://localaws.test/?Action=Unsubscribe&SubscriptionArn="+arn)
+		<-time.After(time.Hour)
+		got := e.taken()
+		if letters := k.receive(t, dlq); len(got) == 0 || got[0].header.Get("X-Amz-Sns-Message-Type") != "UnsubscribeConfirmation" || len(letters) != 0 {
+			t.Errorf("%d posts, dead letters %+v", len(got), letters)
+		}
+	})
+}
+
+// TestATokenIsGoodForTwoDays: aws-semantics §1.8.
+func TestATokenIsGoodForTwoDays(t *testing.T) {
+	for after, says := range map[time.Duration]string{48*time.Hour - time.Second: "", 48 * time.Hour: "Invalid parameter: Token"} {
+		synctest.Test(t, func(t *testing.T) {
+			k, e := newEndpointKit(t)
+			k.topic(t, nil)
+			if _, err := k.trySubscribe(t, "http", snsURL, nil); err != nil {
+				t.Fatal(err)
+			}
+			token := await(t, e).fields(t)["Token"]
+			<-time.After(after)
+			_, err := k.sns.ConfirmSubscription(t.Context(), &sns.ConfirmSubscriptionInput{TopicArn: aws.String(snsTopicARN), Token: &token})
+			if _, text := snsCode(err); text != says || (err == nil) != (says == "") {
+				t.Errorf("after %v: %v", after, err)
+			}
+		})
+	}
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/stationmaster/worker/localaws"
 )
 
-// TestQueuePolicyDecidesEachDelivery: whoever forgets the policy loses messages and hears nothing.
+// TestQueuePolicyDecidesEachDelivery: whoever forgets the policy loses messages and hears nothing;
+// aws-semantics §1.4, and D-01 to D-03 of §2.1.
 func TestQueuePolicyDecidesEachDelivery(t *testing.T) {
 	const other = "arn:aws:sns:us-east-1:000000000000:other"
 	deny := `{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":%s}`
@@ -84,6 +85,7 @@ func TestPolicySurvivesOtherAttributes(t *testing.T) {
 	}
 }
 
+// aws-semantics §1.1: a gap of a moment loses what is published in it.
 func TestPolicyWrittenBetweenTwoMessages(t *testing.T) {
 	k := newSNSKit(t)
 	k.topic(t, nil)
@@ -105,6 +107,7 @@ func TestPolicyWrittenBetweenTwoMessages(t *testing.T) {
 	}
 }
 
+// aws-semantics §1.1 and D-10 of §2.1.
 func TestQueueThatIsGone(t *testing.T) {
 	k := newSNSKit(t)
 	k.topic(t, nil)
@@ -136,7 +139,8 @@ func TestQueueRefusesWhatSNSBrings(t *testing.T) {
 	}
 }
 
-// TestSubscriptionDeadLetterQueue: its own policy counts, with the topic as the source.
+// TestSubscriptionDeadLetterQueue: its own policy counts, with the topic as the source; aws-semantics
+// §1.2, §1.4, and D-18 of §2.1.
 func TestSubscriptionDeadLetterQueue(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -186,6 +190,7 @@ func TestSubscriptionDeadLetterQueue(t *testing.T) {
 	}
 }
 
+// aws-semantics §1.3, and D-12 and D-13 of §2.1.
 func TestFilters(t *testing.T) {
 	k := newSNSKit(t)
 	k.topic(t, nil)
@@ -242,7 +247,8 @@ func TestFanOut(t *testing.T) {
 	}
 }
 
-// TestQueueOfAnotherRegion: a topic delivers across regions, but is called in its own.
+// TestQueueOfAnotherRegion: a topic delivers across regions, but is called in its own; aws-semantics
+// §1.2.
 func TestQueueOfAnotherRegion(t *testing.T) {
 	k := newSNSKit(t)
 	k.topic(t, nil)

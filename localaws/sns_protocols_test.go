@@ -83,7 +83,7 @@ func TestSubscriptionsComeInPagesOfAHundred(t *testing.T) {
 	}
 }
 
-// TestLargeTopicsHaveFewAndCertainSubscriptions: aws-semantics §0.1, D-28.
+// TestLargeTopicsHaveFewAndCertainSubscriptions: aws-semantics §0.1, and D-28 of §2.1.
 func TestLargeTopicsHaveFewAndCertainSubscriptions(t *testing.T) {
 	large := func(k *snsKit) error {
 		_, err := k.sns.SetTopicAttributes(t.Context(), &sns.SetTopicAttributesInput{TopicArn: aws.String(snsTopicARN), AttributeName: aws.String("MaximumMessageSize"), AttributeValue: aws.String("262145")})
@@ -126,7 +126,7 @@ func TestLargeTopicsHaveFewAndCertainSubscriptions(t *testing.T) {
 	refused("with 101 subscriptions", large(k), "at most 100 subscriptions")
 }
 
-// TestATopicHasTwoHundredFilterPolicies: aws-semantics D-30.
+// TestATopicHasTwoHundredFilterPolicies: aws-semantics §2.1 D-30.
 func TestATopicHasTwoHundredFilterPolicies(t *testing.T) {
 	k := newSNSKit(t)
 	k.topic(t, nil)

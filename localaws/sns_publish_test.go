@@ -3,6 +3,7 @@ package localaws_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,7 +71,8 @@ func TestPublishInAnEnvelope(t *testing.T) {
 	})
 }
 
-// TestEnvelopeFieldsInAWSOrder: a plain publish has neither Subject nor MessageAttributes.
+// TestEnvelopeFieldsInAWSOrder: a plain publish has neither Subject nor MessageAttributes;
+// aws-semantics §4.1.
 func TestEnvelopeFieldsInAWSOrder(t *testing.T) {
 	k := newSNSKit(t)
 	k.topic(t, nil)
@@ -89,6 +91,7 @@ func TestEnvelopeFieldsInAWSOrder(t *testing.T) {
 	}
 }
 
+// aws-semantics §4.1.
 func TestPublishRaw(t *testing.T) {
 	k := newSNSKit(t)
 	k.topic(t, nil)
@@ -264,4 +267,20 @@ func TestPublishWakesALongPoll(t *testing.T) {
 		}
 		synctest.Wait()
 	})
+}
+
+// TestTheCertificateOfEnvelopesHasAWSsName: aws-semantics §3; receivers look at it.
+func TestTheCertificateOfEnvelopesHasAWSsName(t *testing.T) {
+	k := newSNSKit(t)
+	k.topic(t, nil)
+	url := k.open(t, "q")
+	k.subscribe(t, "q", nil)
+	k.publish(t, &sns.PublishInput{Message: aws.String("m")})
+	var envelope struct{ SigningCertURL string }
+	if err := json.Unmarshal([]byte(*k.receive(t, url)[0].Body), &envelope); err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`^http://localaws\.test/SimpleNotificationService-[0-9a-f]{32}\.pem$`).MatchString(envelope.SigningCertURL) {
+		t.Errorf("SigningCertURL %s", envelope.SigningCertURL)
+	}
 }

@@ -37,7 +37,8 @@ func TestSubscribeToAQueueThatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestSubscribeAgain is the idempotency table of SNS: what is named is compared, by its meaning.
+// TestSubscribeAgain is the idempotency table of SNS: what is named is compared, by its meaning;
+// aws-semantics §1.3.
 func TestSubscribeAgain(t *testing.T) {
 	redrive := `{"deadLetterTargetArn":"` + snsQueueARN("dlq") + `"}`
 	first := map[string]string{"RawMessageDelivery": "true", "FilterPolicy": `{"a":["b"]}`, "RedrivePolicy": redrive}
@@ -206,7 +207,8 @@ func TestUnsubscribe(t *testing.T) {
 	}
 }
 
-// TestSubscriptionsOutliveTheirTopic is what makes delete and create again leave two subscriptions.
+// TestSubscriptionsOutliveTheirTopic is what makes delete and create again leave two subscriptions:
+// aws-semantics §1.2, and D-21 of §2.1.
 func TestSubscriptionsOutliveTheirTopic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newSNSKit(t)

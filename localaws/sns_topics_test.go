@@ -81,6 +81,7 @@ func TestCreateTopicAgain(t *testing.T) {
 	}
 }
 
+// aws-semantics §1.2 (names, regions), §4.2 and D-29 of §2.1 (tracing), §1.6 (FIFO).
 func TestTopicErrors(t *testing.T) {
 	k := newSNSKit(t)
 	k.topic(t, nil)

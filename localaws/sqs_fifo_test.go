@@ -291,8 +291,8 @@ func fillGroups(t testing.TB, k *sqsKit, queue string, n, groups int) string {
 	return prefix
 }
 
-// aws-semantics §1.6: a dead-letter queue of a FIFO queue is FIFO, keeps the order, gives a new
-// deduplication id, and counts the age from the move.
+// aws-semantics §1.6, §2.2 Q-22: a dead-letter queue of a FIFO queue is FIFO, keeps the order, gives
+// a new deduplication id, and counts the age from the move; the group goes on without it.
 func TestFIFO_1_6_DeadLettersKeepTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newSQSKit()

@@ -56,6 +56,7 @@ func TestAMessageKeepsWhatItWasSentWith(t *testing.T) {
 	}
 }
 
+// aws-semantics §4.1.
 func TestReceiveShowsOnlyWhatIsAskedFor(t *testing.T) {
 	k := newSQSKit()
 	queue := k.create(t, "work", map[string]string{"VisibilityTimeout": "0"})
@@ -111,6 +112,7 @@ func TestMD5OfAttributesIsAWSs(t *testing.T) {
 	}
 }
 
+// aws-semantics §5.5; §5.1 for the change of visibility, which counts from its call.
 func TestLongPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newSQSKit()

@@ -24,6 +24,9 @@ const (
 	// keptTasks is how many tasks of a queue are remembered. Source: ListMessageMoveTasks, SQS API
 	// reference.
 	keptTasks = 10
+	// longestMove is how long a task may run. Source: "Configuring a dead-letter queue redrive",
+	// Developer Guide; how it ends then is inferred.
+	longestMove = 36 * time.Hour
 )
 
 // moveTask moves messages out of a dead-letter queue. It moves as many as were visible when it was
@@ -87,6 +90,10 @@ func (s *Server) moveSome(t *moveTask) {
 	now := time.Now()
 	if s.queues[t.from.arn] != t.from {
 		s.endTask(t, taskFailed, queryCode(noSuchQueue().Code))
+		return
+	}
+	if now.Sub(t.started) >= longestMove {
+		s.endTask(t, taskFailed, "TaskTimedOut")
 		return
 	}
 	t.from.refresh(now)

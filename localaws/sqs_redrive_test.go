@@ -101,7 +101,8 @@ func TestRedrive_ListDeadLetterSourceQueuesPages(t *testing.T) {
 	}
 }
 
-// replay.md §4: a dead-letter queue with a redrive policy of its own counts the receives in itself.
+// replay.md §4, aws-semantics §2.2 Q-10: a dead-letter queue with a redrive policy of its own counts
+// the receives in itself.
 func TestRedrive_AChainCountsInEachQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newSQSKit()

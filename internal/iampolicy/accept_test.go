@@ -90,6 +90,7 @@ func TestAcceptRefuses(t *testing.T) {
 	}
 }
 
+// aws-semantics §1.4.
 func TestQuotas(t *testing.T) {
 	account := func(i int) string { return fmt.Sprintf(`"%012d"`, i) }
 	statements := func(n int) string { return policy(repeat(n, func(int) string { return statement() })) }

@@ -47,6 +47,7 @@ func TestTopicPolicyReadsBackAsGivenAndEffectiveReadsBackComplete(t *testing.T) 
 	}
 }
 
+// aws-semantics §3 and §1.3.
 func TestSubscriptionPolicyReadsBackWithNullsForWhatIsAbsent(t *testing.T) {
 	const short = `{"minDelayTarget":1,"maxDelayTarget":1,"numRetries":0,"numMaxDelayRetries":0,"numNoDelayRetries":0,"numMinDelayRetries":0,"backoffFunction":"linear"}`
 	topic, err := snsdelivery.ParseTopic(`{"http":{"defaultRequestPolicy":{"headerContentType":"application/json"}}}`)
@@ -85,6 +86,7 @@ func TestSubscriptionPolicyReadsBackWithNullsForWhatIsAbsent(t *testing.T) {
 	}
 }
 
+// aws-semantics §3.
 func TestTopicMayForbidThatSubscriptionsOverrideIt(t *testing.T) {
 	subscription, err := snsdelivery.ParseSubscription(`{"healthyRetryPolicy":{"numRetries":9},"throttlePolicy":{"maxReceivesPerSecond":3},"requestPolicy":{"headerContentType":"text/csv"}}`)
 	if err != nil {
@@ -111,6 +113,7 @@ func TestTopicMayForbidThatSubscriptionsOverrideIt(t *testing.T) {
 	}
 }
 
+// aws-semantics §3, the ranges of a delivery policy.
 func TestPolicyOutOfBoundsIsRefused(t *testing.T) {
 	retry := func(inside string) string { return `{"healthyRetryPolicy":{` + inside + `}}` }
 	for policy, want := range map[string]string{

@@ -12,6 +12,7 @@ import (
 	"github.com/stationmaster/worker/internal/snsdelivery"
 )
 
+// aws-semantics §3, the phases and back-off functions.
 func TestRetriesComeInFourPhases(t *testing.T) {
 	r := snsdelivery.Retry{MinDelay: 5, MaxDelay: 25, NumRetries: 11, NumNoDelayRetries: 2, NumMinDelayRetries: 1, NumMaxDelayRetries: 3}
 	for function, backoff := range map[string][]float64{
