@@ -101,7 +101,7 @@ var pendingFacts = []fact{
 			HTTP struct {
 				Retry struct {
 					MinDelayTarget, MaxDelayTarget, NumRetries, NumNoDelayRetries, NumMinDelayRetries, NumMaxDelayRetries int
-					BackoffFunction                                                                                        string
+					BackoffFunction                                                                                       string
 				} `json:"defaultHealthyRetryPolicy"`
 			}
 		}
