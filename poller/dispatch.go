@@ -98,7 +98,7 @@ func (p *Poller) read(it *item, d *queue.Delivery) {
 
 func (p *Poller) begin(c contexts, instance *jobs.Instance, items ...*item) {
 	p.runs.add(1)
-	go func() {
+	p.runners.do(func() {
 		defer p.runs.add(-1)
 		defer p.slots.release(len(items))
 		if instance == nil {
@@ -106,7 +106,7 @@ func (p *Poller) begin(c contexts, instance *jobs.Instance, items ...*item) {
 			return
 		}
 		p.runAll(c, instance, items)
-	}()
+	})
 }
 
 // runAll runs the items, and those again that came back past their lease meanwhile.

@@ -170,6 +170,16 @@ func (l *ledger) newest(it *item) *queue.Delivery {
 	return it.d
 }
 
+// cancel ends the run of an item, if it has one.
+func (l *ledger) cancel(it *item, why error) {
+	l.mu.Lock()
+	r := it.run
+	l.mu.Unlock()
+	if r != nil {
+		r.cancel(why)
+	}
+}
+
 // running returns the items whose job has not returned.
 func (l *ledger) running() []*item {
 	l.mu.Lock()

@@ -50,6 +50,7 @@ type Poller struct {
 	limiter *rate.Limiter
 	breaker *breaker
 	lanes   lanes
+	runners *runners
 
 	deletes, hides *batcher[*settling]
 	runs           tally // runs under way, waiting ones included
@@ -85,7 +86,7 @@ func New(o Options) (*Poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Poller{o: o, slots: newSlots(o.Slots + max(o.Prefetch, 0)), ledger: newLedger(), memory: m, state: "starting", resumed: make(chan struct{})}
+	p := &Poller{o: o, slots: newSlots(o.Slots + max(o.Prefetch, 0)), ledger: newLedger(), memory: m, runners: newRunners(), state: "starting", resumed: make(chan struct{})}
 	p.capacity = p.slots.total
 	if o.Prefetch == Auto {
 		p.ahead = newPrefetch(o.Slots, o.Visibility)
@@ -151,6 +152,7 @@ func (p *Poller) Run(receive, handle context.Context) Report {
 	<-beatsEnded
 	p.deletes.stop()
 	p.hides.stop()
+	p.runners.stop()
 	p.count(func(r *Report) { r.Uncertain += p.unsettled.count() }) // never answered
 	p.set("stopped")
 	p.mu.Lock()
@@ -169,7 +171,7 @@ func (p *Poller) open(receive, handle context.Context) (c contexts, end func()) 
 	}
 	// A handle context that ends without the receive context ends both.
 	receive, endReceive := context.WithCancel(receive)
-	stopHandle := context.AfterFunc(handle, func() { endReceive(); cut() })
+	stopHandle := context.AfterFunc(handle, func() { endReceive(); cut(); p.cancelRuns(context.Cause(handle)) })
 	c = contexts{receive: receive, polls: polls, handle: handle, settle: settle, group: new(errgroup.Group)}
 	return c, func() { stop(); stopHandle(); endReceive(); cut() }
 }

@@ -31,7 +31,7 @@ func (p *Poller) run(c contexts, instance *jobs.Instance, items []*item) (again 
 		}
 		defer over()
 	}
-	base, cancel := context.WithCancelCause(c.handle)
+	base, cancel := context.WithCancelCause(c.settle) // cancelRuns ends it with the handle context
 	defer cancel(nil)
 	r := &run{cancel: cancel}
 	ctx := base
@@ -87,6 +87,9 @@ func (p *Poller) starting(ctx context.Context, c contexts, r *run, items []*item
 		}
 		attempts = append(attempts, try{it: it, d: d, ctx: p.o.Hooks.started(ctx, d, it.info)})
 		infos = append(infos, it.info)
+	}
+	if c.handle.Err() != nil { // before the ledger knew of this run
+		r.cancel(context.Cause(c.handle)) //nolint:contextcheck // its contexts travel in c
 	}
 	return attempts, infos
 }
