@@ -23,8 +23,8 @@ var errNoAnswer = errors.New("the response says nothing of this entry")
 type batch struct {
 	op, queue string
 	n         int
-	// receipts: the entries carry receipt handles and nothing else that could be invalid.
-	receipts bool
+	// handles are what the entries of a settle carry, and nothing else that could be invalid.
+	handles  []queue.ReceiptHandle
 	answered [queue.MaxBatch]bool
 	errs     []error
 }
@@ -45,7 +45,7 @@ func (b *batch) fail(i int, err error) {
 		b.errs = make([]error, b.n)
 	}
 	b.answered[i] = true
-	b.errs[i] = wrap(b.op, b.queue, b.lost(err))
+	b.errs[i] = b.wrap(err)
 }
 
 // refused notes what the service refused and what it forgot, and returns the answer by index.
@@ -76,7 +76,12 @@ func answers[E any](b *batch, accepted []E, refused []types.BatchResultErrorEntr
 
 // failed answers every entry with the error of the whole request.
 func (b *batch) failed(err error) []error {
-	return queue.Each(wrap(b.op, b.queue, b.lost(err)), b.n)
+	return queue.Each(b.wrap(err), b.n)
+}
+
+func (b *batch) wrap(err error) error {
+	err = b.lost(err)
+	return &fault{op: b.op, name: b.queue, class: classify(err), err: err, handles: b.handles}
 }
 
 // wrongSize answers an empty batch, which is no work, and one that is too large.
@@ -91,7 +96,7 @@ func (b *batch) wrongSize() []error {
 // the request, so only the receipt is left to be invalid. A receipt whose message has been held
 // for the whole twelve hours answers the same, and its lease is over as well.
 func (b *batch) lost(err error) error {
-	if !b.receipts {
+	if b.handles == nil {
 		return err
 	}
 	var api smithy.APIError

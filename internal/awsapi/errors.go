@@ -21,7 +21,13 @@ type fault struct {
 	op, name string
 	class    error // one of queue.Err*, or nil: the network or the service, may pass by itself
 	err      error
+	// handles must not be told: SQS quotes them in what it says of them, and they are credentials.
+	handles []queue.ReceiptHandle
 }
+
+// leastHandle is shorter than any receipt handle of any server, and longer than what stands in a
+// sentence by chance.
+const leastHandle = 12
 
 // wrap classes err; nil stays nil.
 func wrap(op, name string, err error) error {
@@ -47,7 +53,13 @@ func (f *fault) Error() string {
 	b.WriteString(": ")
 	b.WriteString(text)
 	b.WriteString(fix(f.class, f.err))
-	return b.String()
+	text = b.String()
+	for _, h := range f.handles {
+		if len(h) >= leastHandle {
+			text = strings.ReplaceAll(text, string(h), "<receipt>")
+		}
+	}
+	return text
 }
 
 // told: the service's own words say the class already, and nobody needs "not found: NotFound".
@@ -72,7 +84,8 @@ func cause(err error) string {
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		text := api.ErrorCode()
-		if m := strings.TrimSpace(api.ErrorMessage()); m != "" {
+		// Below its first line, a refused signature quotes the request with the session token in it.
+		if m, _, _ := strings.Cut(strings.TrimSpace(api.ErrorMessage()), "\n"); m != "" {
 			text += ": " + m
 		}
 		var response *awshttp.ResponseError

@@ -91,6 +91,17 @@ func TestErrorSaysTheWayOut(t *testing.T) {
 	}
 }
 
+// TestNoErrorQuotesASignedRequest: the session token is one of its headers.
+func TestNoErrorQuotesASignedRequest(t *testing.T) {
+	q, _ := open(t, awsapi.QueueOptions{Visibility: time.Minute}, reply{status: 403, body: `{"__type":"SignatureDoesNotMatch","message":` +
+		`"The request signature we calculated does not match the signature you provided.\n\nThe Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:IQoJb3JpZ2luX2Vj'"}`})
+	_, err := q.Receive(t.Context(), 1, time.Second)
+	wantClass(t, err, queue.ErrCredentials)
+	if text := err.Error(); strings.Contains(text, "IQoJ") || strings.Contains(text, "\n") || !strings.Contains(text, "does not match the signature you provided. (request r-1); ") {
+		t.Errorf("error %q", text)
+	}
+}
+
 func TestNoCredentialsIsAClassOfItsOwn(t *testing.T) {
 	cfg := config(&fake{replies: []reply{{status: 200, body: "{}"}}})
 	cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {

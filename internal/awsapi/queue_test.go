@@ -193,6 +193,33 @@ func TestSettlesAnswerByIndex(t *testing.T) {
 	}
 }
 
+// TestNoErrorQuotesAReceiptHandle: SQS does, and errors are logged.
+func TestNoErrorQuotesAReceiptHandle(t *testing.T) {
+	const one, two = queue.ReceiptHandle("AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a"), queue.ReceiptHandle("AQEBaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+	for name, r := range map[string]reply{
+		"an entry": {status: 200, body: `{"Successful":[],"Failed":[
+			{"Id":"0","Code":"ReceiptHandleIsInvalid","SenderFault":true,"Message":"The input receipt handle \"` + string(one) + `\" is not a valid receipt handle."},
+			{"Id":"1","Code":"InvalidParameterValue","SenderFault":true,"Message":"Value ` + string(two) + ` for parameter ReceiptHandle is invalid."}]}`},
+		"the request": {status: 400, body: `{"__type":"com.amazonaws.sqs#InvalidParameterValue","message":"Value '[` + string(one) + `, ` + string(two) + `]' at 'entries'"}`},
+	} {
+		q, _ := open(t, awsapi.QueueOptions{Visibility: time.Minute}, r)
+		handles := []queue.ReceiptHandle{one, two}
+		for call, errs := range map[string][]error{
+			"delete": q.Delete(t.Context(), handles), "hide": q.ChangeVisibility(t.Context(), handles, make([]time.Duration, 2)),
+		} {
+			text := fmt.Sprint(errors.Join(errs...))
+			if len(errs) != 2 || strings.Contains(text, string(one)) || strings.Contains(text, string(two)) || !strings.Contains(text, "<receipt>") {
+				t.Errorf("%s, %s: %s", name, call, text)
+			}
+			for _, err := range errs {
+				if !errors.Is(err, queue.ErrLeaseLost) {
+					t.Errorf("%s, %s: %v is not of its class", name, call, err)
+				}
+			}
+		}
+	}
+}
+
 func TestBatchesOfTheWrongSizeMakeNoRequest(t *testing.T) {
 	q, f := open(t, awsapi.QueueOptions{Visibility: time.Minute}, reply{status: 200, body: `{}`})
 	if errs := q.Delete(t.Context(), nil); errs != nil {

@@ -15,7 +15,7 @@ import (
 // repeated within five seconds and within ctx; entries that were refused are not: the caller knows
 // how much lease is left.
 func (q *Queue) Delete(ctx context.Context, handles []queue.ReceiptHandle) []error {
-	b := batch{op: "delete from", queue: q.name, n: len(handles), receipts: true}
+	b := batch{op: "delete from", queue: q.name, n: len(handles), handles: handles}
 	if b.n == 0 || b.n > queue.MaxBatch {
 		return b.wrongSize()
 	}
@@ -63,7 +63,7 @@ func (q *Queue) settleDirect(ctx context.Context, op operation, handles []queue.
 // ChangeVisibility hides handles[i] for visible[i] from now, in whole seconds rounded up; 0 gives
 // the message back at once. It repeats requests as Delete does.
 func (q *Queue) ChangeVisibility(ctx context.Context, handles []queue.ReceiptHandle, visible []time.Duration) []error {
-	b := batch{op: "change visibility in", queue: q.name, n: len(handles), receipts: true}
+	b := batch{op: "change visibility in", queue: q.name, n: len(handles), handles: handles}
 	if b.n == 0 || b.n > queue.MaxBatch {
 		return b.wrongSize()
 	}
