@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -75,24 +74,6 @@ type consecutive struct{ empty, failed atomic.Int64 }
 
 // EmptyPolls returns how many receives in a row came back with nothing.
 func (q *Queue) EmptyPolls() int { return int(q.consecutive.empty.Load()) }
-
-// Counts returns the queue's approximate numbers of messages that wait and that are in flight, at
-// most 15 s old. Before the queue has been opened it is an error.
-func (q *Queue) Counts(ctx context.Context) (visible, inFlight int64, err error) {
-	source, fault := q.attached()
-	if source == nil {
-		return 0, 0, errors.Join(errNotOpen, fault)
-	}
-	visible, inFlight, ok := q.counts(ctx, source)
-	if !ok {
-		q.cached.mu.Lock()
-		defer q.cached.mu.Unlock()
-		return 0, 0, q.cached.err
-	}
-	return visible, inFlight, nil
-}
-
-var errNotOpen = errors.New("not opened yet")
 
 // Fault is why the queue could not be opened; nil when it is, or when nobody has tried.
 func (q *Queue) Fault() error {

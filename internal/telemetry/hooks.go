@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/stationmaster/worker/deadletter"
@@ -27,7 +29,10 @@ func (q *Queue) Hooks() poller.Hooks {
 }
 
 func (q *Queue) received(ctx context.Context, _, got int, _ time.Duration, err error) {
-	q.count.received.Add(int64(got))
+	if got > 0 { // also beside an error, which is then about the rest
+		q.count.received.Add(int64(got))
+		q.t.instruments.received.Add(ctx, int64(got), q.attributes.queue)
+	}
 	if err != nil {
 		q.consecutive.empty.Store(0)
 		q.consecutive.failed.Add(1)
@@ -35,12 +40,11 @@ func (q *Queue) received(ctx context.Context, _, got int, _ time.Duration, err e
 		q.log.LogAttrs(ctx, slog.LevelWarn, "receive failed: polling goes on", slog.Any("err", err))
 		return
 	}
-	if failed := q.consecutive.failed.Swap(0); failed > 0 {
+	if n := q.consecutive.failed.Swap(0); n > 0 {
 		q.log.LogAttrs(ctx, slog.LevelInfo, "receive works again")
 	}
 	if got > 0 {
 		q.consecutive.empty.Store(0)
-		q.t.instruments.received.Add(ctx, int64(got), q.attributes.queue)
 	} else {
 		q.consecutive.empty.Add(1)
 	}
@@ -48,43 +52,69 @@ func (q *Queue) received(ctx context.Context, _, got int, _ time.Duration, err e
 
 func (q *Queue) started(ctx context.Context, d *queue.Delivery, info *jobs.Info) context.Context {
 	if !d.Sent.IsZero() {
-		q.t.instruments.dwell.Record(ctx, max(0, time.Since(d.Sent)).Seconds(), q.attributes.queue)
+		q.t.instruments.dwell.Record(ctx, max(0, d.Received.Sub(d.Sent)).Seconds(), q.attributes.queue)
 	}
 	return q.startSpan(ctx, d, info)
 }
 
-func (q *Queue) finished(ctx context.Context, d *queue.Delivery, _ *jobs.Info, o poller.Outcome) {
+func (q *Queue) finished(ctx context.Context, d *queue.Delivery, info *jobs.Info, o poller.Outcome) {
 	outcome := outcomeOf(o)
-	endSpan(ctx, outcome, o)
+	var why deadletter.Record
+	if failed(outcome) {
+		why = deadletter.New(d, deadletter.Death{Job: q.job(info), Queue: q.o.Name, Now: time.Now()}, o.Err)
+	}
+	endSpan(ctx, outcome, o.Attempt, why.Reason)
 	q.t.instruments.process.Record(ctx, o.Took.Seconds(), q.attributes.outcome(outcome))
+	log, elapsed := q.logger(info), slog.Duration("elapsed", o.Took)
 	switch outcome {
 	case done:
 		q.count.done.Add(1)
-		if q.log.Enabled(ctx, slog.LevelDebug) {
-			q.log.LogAttrs(ctx, slog.LevelDebug, "job done", delivery(d, slog.Duration("elapsed", o.Took))...)
+		if log.Enabled(ctx, slog.LevelDebug) {
+			log.LogAttrs(ctx, slog.LevelDebug, "job done", delivery(d, elapsed)...)
 		}
+	case later:
+		log.LogAttrs(ctx, slog.LevelInfo, "job asked for another time: the message comes back", delivery(d, elapsed, delayOf(o))...)
 	case retried:
 		q.count.retried.Add(1)
-		q.log.LogAttrs(ctx, slog.LevelWarn, "job failed: the message comes back",
-			q.failure(d, o, slog.Duration("delay", o.Decision.Delay.Round(time.Millisecond)))...)
+		log.LogAttrs(ctx, slog.LevelWarn, "job failed: the message comes back", failure(d, o, why, delayOf(o))...)
 	case rested:
 		q.count.retried.Add(1)
-		q.log.LogAttrs(ctx, slog.LevelWarn, "job asked for a pause: the queue rests here",
-			q.failure(d, o, slog.Time("until", o.Decision.Until))...)
+		log.LogAttrs(ctx, slog.LevelWarn, "job asked for a pause: the queue rests here", failure(d, o, why, slog.Time("until", o.Decision.Until))...)
 	case died:
-		q.log.LogAttrs(ctx, slog.LevelError, "job failed for good: the message goes to the dead-letter queue", q.failure(d, o)...)
+		log.LogAttrs(ctx, slog.LevelError, "job failed for good: the message goes to the dead-letter queue", failure(d, o, why)...)
 	case returned:
-		q.log.LogAttrs(ctx, slog.LevelInfo, "job interrupted: the message comes back",
-			delivery(d, slog.Duration("elapsed", o.Took), slog.String("reason", string(o.Returned)))...)
+		log.LogAttrs(ctx, slog.LevelInfo, "job interrupted: the message comes back",
+			delivery(d, elapsed, slog.String("reason", string(o.Returned)))...)
 	}
 }
 
+func delayOf(o poller.Outcome) slog.Attr {
+	return slog.Duration("delay", o.Decision.Delay.Round(time.Millisecond))
+}
+
+// job is the name of the job that had a message, where it has been found; a queue may have several.
+func (q *Queue) job(info *jobs.Info) string {
+	if info == nil || info.Job == "" {
+		return q.o.Job
+	}
+	return info.Job
+}
+
+// logger is the queue's, naming the one job that had the message.
+func (q *Queue) logger(info *jobs.Info) *slog.Logger {
+	job := q.job(info)
+	if job == q.o.Job {
+		return q.log
+	}
+	return q.t.log.With("queue", q.o.Name, "job", job)
+}
+
 // failure describes a failed run: which delivery, for how long, why, and the class and fingerprint
-// by which a dead letter of the same failure is found.
-func (q *Queue) failure(d *queue.Delivery, o poller.Outcome, more ...slog.Attr) []slog.Attr {
-	record := deadletter.New(d, deadletter.Death{Job: q.o.Job, Queue: q.o.Name, Now: time.Now()}, o.Err)
-	attrs := delivery(d, slog.Int("attempt", o.Attempt), slog.Duration("elapsed", o.Took), slog.Any("err", o.Err),
-		slog.String("class", record.Class), slog.String("fingerprint", record.Fingerprint))
+// by which a dead letter of the same failure is found. Why is the reason as a template: the error's
+// own text may quote the message.
+func failure(d *queue.Delivery, o poller.Outcome, why deadletter.Record, more ...slog.Attr) []slog.Attr {
+	attrs := delivery(d, slog.Int("attempt", o.Attempt), slog.Duration("elapsed", o.Took), slog.String("err", why.Reason),
+		slog.String("class", why.Class), slog.String("fingerprint", why.Fingerprint))
 	attrs = append(attrs, more...)
 	if p, ok := errors.AsType[*jobs.PanicError](o.Err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))
@@ -120,11 +150,37 @@ func (q *Queue) settled(ctx context.Context, d *queue.Delivery, did poller.Settl
 }
 
 func (q *Queue) extended(ctx context.Context, n int, err error) {
-	q.count.extended.Add(int64(n))
-	q.t.instruments.extensions.Add(ctx, int64(n), q.attributes.queue)
-	if err != nil {
-		q.log.LogAttrs(ctx, slog.LevelWarn, "extend visibility failed: it is tried again while the lease lasts", slog.Any("err", err))
+	failures := each(err)
+	if extended := int64(n - len(failures)); extended > 0 {
+		q.count.extended.Add(extended)
+		q.t.instruments.extensions.Add(ctx, extended, q.attributes.queue)
 	}
+	if err != nil {
+		q.log.LogAttrs(ctx, slog.LevelWarn, "extend visibility failed: it is tried again while the lease lasts",
+			slog.Int("failed", len(failures)), slog.String("err", distinct(failures)))
+	}
+}
+
+// each takes a joined error apart: one for each entry that failed.
+func each(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+// distinct says each text once: the entries of a request that failed have one and the same.
+func distinct(errs []error) string {
+	var texts []string
+	for _, err := range errs {
+		if text := err.Error(); !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	return strings.Join(texts, "; ")
 }
 
 // returned counts what went back without an attempt, by reason: the difference between receives and
@@ -169,11 +225,17 @@ func (q *Queue) note(ctx context.Context, d *queue.Delivery, what poller.Note, e
 // Outcomes, as they appear in metrics and spans.
 const (
 	done     = "done"
+	later    = "later" // nothing failed: the job asked for another time
 	retried  = "retried"
 	rested   = "rested"
 	died     = "dead_lettered"
 	returned = "returned"
 )
+
+var outcomes = []string{done, later, retried, rested, died, returned}
+
+// failed tells the outcomes of a job that answered with an error.
+func failed(outcome string) bool { return outcome == retried || outcome == rested || outcome == died }
 
 func outcomeOf(o poller.Outcome) string {
 	switch {
@@ -185,6 +247,8 @@ func outcomeOf(o poller.Outcome) string {
 		return died
 	case o.Decision.Action == retry.Rest:
 		return rested
+	case !o.Decision.Spends:
+		return later
 	}
 	return retried
 }

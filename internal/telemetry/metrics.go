@@ -30,7 +30,7 @@ func newInstruments(m metric.Meter) (instruments, error) {
 	made.process, errs[3] = m.Float64Histogram("messaging.process.duration",
 		metric.WithUnit("s"), seconds, metric.WithDescription("Duration of one run of a job."))
 	made.dwell, errs[4] = m.Float64Histogram("worker.dwell",
-		metric.WithUnit("s"), seconds, metric.WithDescription("Time from the send to the start of the job."))
+		metric.WithUnit("s"), seconds, metric.WithDescription("Time from the send to the receive."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return made, fmt.Errorf("make metrics: %w", err)
 	}
@@ -56,9 +56,9 @@ func newAttributes(o QueueOptions) attributes {
 		queue:    metric.WithAttributeSet(attribute.NewSet(append(base[:2:2], semconv.MessagingOperationName("receive"))...)),
 		outcomes: map[string]metric.MeasurementOption{},
 	}
-	for _, outcome := range []string{done, retried, rested, died, returned} {
+	for _, outcome := range outcomes {
 		set := append(process[:4:4], attribute.String("worker.outcome", outcome))
-		if outcome != done && outcome != returned {
+		if failed(outcome) {
 			set = append(set, semconv.ErrorTypeKey.String(outcome))
 		}
 		a.outcomes[outcome] = metric.WithAttributeSet(attribute.NewSet(set...))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/contrib/exporters/autoexport"
@@ -57,7 +58,7 @@ func Setup(ctx context.Context, o SetupOptions) (shutdown func(context.Context) 
 	if traces {
 		exporter, err := autoexport.NewSpanExporter(ctx)
 		if err != nil {
-			return shutdown, fmt.Errorf("export traces: %w; check the OTEL_* variables", err)
+			return shutdown, o.fault("TRACES", err)
 		}
 		provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
 		otel.SetTracerProvider(provider)
@@ -66,13 +67,22 @@ func Setup(ctx context.Context, o SetupOptions) (shutdown func(context.Context) 
 	if metrics {
 		reader, err := autoexport.NewMetricReader(ctx)
 		if err != nil {
-			return shutdown, fmt.Errorf("export metrics: %w; check the OTEL_* variables", err)
+			return shutdown, o.fault("METRICS", err)
 		}
 		provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(about))
 		otel.SetMeterProvider(provider)
 		stops = append(stops, provider.Shutdown)
 	}
 	return shutdown, nil
+}
+
+// fault names the exporter that was asked for: the SDK does not.
+func (o *SetupOptions) fault(signal string, err error) error {
+	exporter, named := o.Lookup("OTEL_" + signal + "_EXPORTER")
+	if named {
+		err = fmt.Errorf("OTEL_%s_EXPORTER=%s: %w", signal, exporter, err)
+	}
+	return fmt.Errorf("export %s: %w; check the OTEL_* variables", strings.ToLower(signal), err)
 }
 
 // wants says whether a signal is to be exported: an endpoint or an exporter is named for it, and

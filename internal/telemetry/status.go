@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/stationmaster/worker/poller"
@@ -45,15 +46,21 @@ type QueueStatus struct {
 	InFlight *int64 `json:"in_flight"`
 }
 
-// Status reads everything that GET /status shows.
+// Status reads everything that GET /status shows, of all queues at once: SQS may be slow to count.
 func (t *Telemetry) Status(ctx context.Context) Status {
 	all := t.all()
 	s := Status{
 		Worker: WorkerStatus{State: t.state.Load().(string), Version: t.version, Started: t.started.UTC()},
 		Queues: make(map[string]QueueStatus, len(all)),
 	}
-	for _, q := range all {
-		s.Queues[q.o.Name] = q.status(ctx)
+	found := make([]QueueStatus, len(all))
+	var asked sync.WaitGroup
+	for i, q := range all {
+		asked.Go(func() { found[i] = q.status(ctx) })
+	}
+	asked.Wait()
+	for i, q := range all {
+		s.Queues[q.o.Name] = found[i]
 	}
 	return s
 }
@@ -109,19 +116,26 @@ func (t *Telemetry) Live() []Stuck {
 	return found
 }
 
-// silent is for how long a poll has been due; 0 when none is.
+// silent is for how long a poll has been due; 0 when none is. An open poll is due when it ends: the
+// one before may be long ago, after a pause or while every slot was taken. In the moment between the
+// two, it is due from when it was last seen to rest.
 func (q *Queue) silent(s poller.State) time.Duration {
-	switch {
-	case s.State != "polling" && s.State != "backing off":
-		return 0
-	case s.PollEnds.IsZero() && s.Full:
-		return 0 // nothing more can start: there is nothing to poll for
-	}
 	last := s.LastPoll
 	if last.IsZero() {
 		last = q.t.started
 	}
-	return time.Since(last)
+	rests := s.State != "polling" && s.State != "backing off"
+	switch {
+	case rests, s.Full && s.PollEnds.IsZero(): // nothing more can start: there is nothing to poll for
+		q.rested.Store(time.Now().UnixNano())
+		return 0
+	case s.PollEnds.After(last):
+		last = s.PollEnds
+	}
+	if rested := time.Unix(0, q.rested.Load()); rested.After(last) {
+		last = rested
+	}
+	return max(0, time.Since(last))
 }
 
 // Unready says why one queue is not being worked on.

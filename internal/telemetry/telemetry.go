@@ -104,6 +104,7 @@ type Queue struct {
 	attributes  attributes
 	count       counters
 	consecutive consecutive
+	rested      atomic.Int64 // unix ns; when a probe last saw it wait for something
 
 	mu     sync.Mutex
 	source *Source

@@ -10,7 +10,6 @@ import (
 
 	"github.com/stationmaster/worker/internal/tracecarrier"
 	"github.com/stationmaster/worker/jobs"
-	"github.com/stationmaster/worker/poller"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -49,7 +48,9 @@ func (t *Telemetry) traces() bool {
 	return t.tracing.Load() || t.probed.Add(1)%probeEvery == 1
 }
 
-func endSpan(ctx context.Context, outcome string, o poller.Outcome) {
+// endSpan ends the span of one run; reason is why it failed, as a template, since a trace is seen by
+// more people than the message is.
+func endSpan(ctx context.Context, outcome string, attempt int, reason string) {
 	span, ok := ctx.Value(spanKey{}).(trace.Span)
 	if !ok {
 		return
@@ -58,10 +59,10 @@ func endSpan(ctx context.Context, outcome string, o poller.Outcome) {
 		span.End()
 		return
 	}
-	span.SetAttributes(attribute.String("worker.outcome", outcome), attribute.Int("worker.attempt", o.Attempt))
-	if o.Err != nil && o.Returned == "" {
+	span.SetAttributes(attribute.String("worker.outcome", outcome), attribute.Int("worker.attempt", attempt))
+	if failed(outcome) {
 		span.SetAttributes(semconv.ErrorTypeKey.String(outcome))
-		span.SetStatus(codes.Error, o.Err.Error())
+		span.SetStatus(codes.Error, reason)
 	}
 	span.End()
 }
