@@ -469,3 +469,27 @@ func TestTimeoutCancelsAndCountsAsAFailure(t *testing.T) {
 		equal(t, "class", record.Class, "timeout")
 	})
 }
+
+// Every receive that asks for fewer than ten costs as much as one that asks for ten.
+func TestASaturatedQueueIsReceivedInTens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, func(context.Context, *jobs.Message[string]) error {
+			<-time.After(3 * time.Millisecond) // the bubble's clock
+			return nil
+		}, func(o *poller.Options) { o.Slots, o.Receivers = 40, 6 })
+		synctest.Wait()
+		bodies := make([]string, 1000)
+		for i := range bodies {
+			bodies[i] = fmt.Sprintf(`"%d"`, i)
+		}
+		r.q.put(bodies...)
+		pass(5 * time.Second)
+		r.drain()
+		equal(t, "deleted", len(r.q.deleted), 1000)
+		r.q.mu.Lock()
+		defer r.q.mu.Unlock()
+		if got := r.q.receives; got > 120 { // a hundred full ones, the first, and those that found nothing
+			t.Errorf("1000 messages took %d receives, asking for %v", got, r.q.asked)
+		}
+	})
+}
