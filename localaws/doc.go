@@ -24,6 +24,9 @@
 // A request without credentials is refused, but for the URLs in what SNS sends and queues that are
 // open to everybody.
 //
+// FACTS.md lists what SNS and SQS do, with the test that shows it here; DIFFERENCES.md lists where
+// LocalStack does something else.
+//
 // It has no clock of its own and holds no lock while it waits, so that it runs under
 // testing/synctest, with Transport in place of a socket.
 package localaws

@@ -93,3 +93,23 @@ func TestRegionsAndAccountsAreWorldsOfTheirOwn(t *testing.T) {
 		t.Errorf("at home: %v, %v", topics, err)
 	}
 }
+
+// aws-semantics §1.2: ARNs begin with the partition of their region.
+func TestTheRegionNamesThePartition(t *testing.T) {
+	s := localaws.New(localaws.Options{})
+	for region, partition := range map[string]string{"eu-west-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov"} {
+		w := enter(s, "111111111111", region)
+		made, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: new("work")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: made.QueueUrl, AttributeNames: []types.QueueAttributeName{"QueueArn"}})
+		if want := "arn:" + partition + ":sqs:" + region + ":111111111111:work"; err != nil || got.Attributes["QueueArn"] != want {
+			t.Errorf("queue %v, %v, want %s", got, err, want)
+		}
+		topic, err := w.sns.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: new("news")})
+		if want := "arn:" + partition + ":sns:" + region + ":111111111111:news"; err != nil || *topic.TopicArn != want {
+			t.Errorf("topic %v, %v, want %s", topic, err, want)
+		}
+	}
+}
