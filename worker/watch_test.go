@@ -1,0 +1,105 @@
+package worker_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stationmaster/worker/internal/awsapi"
+	"github.com/stationmaster/worker/jobs"
+	"github.com/stationmaster/worker/worker"
+)
+
+// lines is a log that may be read while it is written.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(l.buf.String(), text)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+const theirQueue = `
+[admin]
+addr = "off"
+[queues.theirs]
+job = "mail"
+manage = false
+wait_time = "1s"
+timeout = "20s"
+retry = { attempts = 5 }
+`
+
+func TestL27TheQueuesOwnSettingsAreComparedWithTheJobs(t *testing.T) {
+	for _, row := range []struct {
+		name, visibility, redrive string
+		says                      []string
+		silent                    []string
+	}{
+		{"both too low", "10", `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:theirs-dlq","maxReceiveCount":"5"}`, []string{
+			"the timeout of a job, 20s, is longer than the queue's own visibility timeout, 10s",
+			"SQS moves a message after 5 receives (maxReceiveCount), and 5 attempts need at least 8",
+		}, nil},
+		{"both fit", "60", `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:theirs-dlq","maxReceiveCount":8}`, nil,
+			[]string{"does not fit"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			cfg := theirs(t)
+			api := awsapi.New(*cfg, awsapi.Options{})
+			if _, err := api.CreateQueue(t.Context(), "theirs-dlq", nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := api.CreateQueue(t.Context(), "theirs", map[string]string{
+				"VisibilityTimeout": row.visibility, "RedrivePolicy": row.redrive,
+			}, nil); err != nil {
+				t.Fatal(err)
+			}
+			r := jobs.NewRegistry()
+			jobs.AddTo(r, "mail", func(context.Context, *jobs.Message[string]) error { return nil })
+			var log lines
+			w, err := worker.New(t.Context(), worker.Options{ConfigFile: write(t, theirQueue), Jobs: r, AWS: cfg, LogTo: &log})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			done := make(chan error, 1)
+			go func() { _, err := w.Run(ctx); done <- err }()
+			eventually(t, "it polls", func() bool { return w.Stations()[0].State == "polling" })
+			for _, text := range row.says {
+				eventually(t, "the log says "+text, func() bool { return log.has(text) })
+			}
+			stop()
+			w.Hurry(time.Second)
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			for _, text := range row.silent {
+				if log.has(text) {
+					t.Errorf("the log says %s", log.String())
+				}
+			}
+			if err := w.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
