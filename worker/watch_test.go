@@ -58,8 +58,10 @@ func TestL27TheQueuesOwnSettingsAreComparedWithTheJobs(t *testing.T) {
 			"the timeout of a job, 20s, is longer than the queue's own visibility timeout, 10s",
 			"SQS moves a message after 5 receives (maxReceiveCount), and 5 attempts need at least 8",
 		}, nil},
-		{"both fit", "60", `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:theirs-dlq","maxReceiveCount":8}`, nil,
-			[]string{"does not fit"}},
+		{
+			"both fit", "60", `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:theirs-dlq","maxReceiveCount":8}`, nil,
+			[]string{"does not fit"},
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			cfg := theirs(t)
