@@ -56,7 +56,13 @@ const (
 // newStation must be called inside a synctest bubble.
 func newStation(t *testing.T, fifo bool) *station {
 	t.Helper()
-	s := &station{t: t, fifo: fifo, server: localaws.New(localaws.Options{})}
+	return newStationOn(t, fifo, localaws.Nasty{})
+}
+
+// newStationOn is newStation on a server that is as bad as it is told.
+func newStationOn(t *testing.T, fifo bool, nasty localaws.Nasty) *station {
+	t.Helper()
+	s := &station{t: t, fifo: fifo, server: localaws.New(localaws.Options{Nasty: nasty})}
 	s.api = newAPI(s.server)
 	suffix, of, dlqOf := "", map[string]string{"VisibilityTimeout": "30"}, map[string]string{}
 	if fifo {

@@ -222,3 +222,70 @@ func TestABatchAnswersPerMessage(t *testing.T) {
 		}
 	})
 }
+
+func TestAnswersThatAskForAnotherTimeDoNotOpenTheBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, func(context.Context, *jobs.Message[string]) error { return retry.After(nil, time.Second) },
+			func(o *poller.Options) { o.Breaker, o.Slots = true, 10 })
+		r.q.put(numbers(60)...)
+		pass(10 * time.Second)
+		equal(t, "opened", r.noted(poller.BreakerOpened), 0)
+		equal(t, "breaker", r.p.State().Breaker, "closed")
+		r.drain()
+	})
+}
+
+func TestWhatWaitsGoesBackWhenTheBreakerOpens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var back returned
+		var runs atomic.Int32
+		r := start(t, func(context.Context, *jobs.Message[string]) error {
+			runs.Add(1)
+			<-time.After(100 * time.Millisecond)
+			return retry.After(errBoom, time.Minute)
+		}, func(o *poller.Options) {
+			o.Breaker, o.Slots, o.Prefetch, o.Retry.Attempts = true, 2, 30, 100
+			back.hook(o)
+		})
+		r.q.put(numbers(60)...)
+		pass(5 * time.Second)
+		if n := runs.Load(); n > 24 {
+			t.Errorf("%d runs, want the 20 that it looks at and what ran beside them", n)
+		}
+		if back.of(poller.WhyPaused) < 5 {
+			t.Errorf("%d messages went back: what is held ready must not fail, too", back.of(poller.WhyPaused))
+		}
+		state := r.p.State()
+		equal(t, "breaker", state.Breaker, "open")
+		equal(t, "paused by", state.PausedBy, poller.ByBreaker)
+		for _, h := range r.q.hidden {
+			if h.d < retry.MinRest && h.d != lease {
+				t.Errorf("%s was hidden for %v, want at least %v", h.id, h.d, retry.MinRest)
+			}
+		}
+		r.p.Resume()
+		synctest.Wait()
+		equal(t, "breaker after an operator's resume", r.p.State().Breaker, "half open")
+		r.drain()
+	})
+}
+
+func TestAQueueThatWaitsForTheBudgetIsFullNotStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := poller.NewBudget(1)
+		long := func(context.Context, *jobs.Message[string]) error { <-time.After(10 * time.Minute); return nil }
+		share := func(o *poller.Options) { o.Budget, o.Slots = budget, 10 }
+		a, b := start(t, long, share), start(t, long, share)
+		a.q.put(`"x"`)
+		synctest.Wait()
+		b.q.put(`"y"`)
+		pass(5 * time.Minute)
+		state := b.p.State()
+		if !state.Full || state.Busy != 0 || !state.PollEnds.IsZero() {
+			t.Errorf("state %+v: no poll is due while its delivery waits for the budget", state)
+		}
+		pass(20 * time.Minute)
+		a.drain()
+		b.drain()
+	})
+}

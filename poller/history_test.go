@@ -180,6 +180,7 @@ func (f *spoiled) of(r *localaws.Request) *localaws.Fault {
 type script struct {
 	fifo, breaker             bool
 	slots, prefetch, attempts int
+	nasty                     localaws.Nasty
 	steps                     []step
 }
 
@@ -194,6 +195,9 @@ func drawScript(rt *rapid.T, fifo bool) script {
 	sc := script{
 		fifo: fifo, breaker: rapid.Bool().Draw(rt, "breaker"), slots: rapid.IntRange(1, 6).Draw(rt, "slots"),
 		prefetch: rapid.SampledFrom([]int{0, 0, 2, poller.Auto}).Draw(rt, "prefetch"), attempts: rapid.IntRange(2, 4).Draw(rt, "attempts"),
+	}
+	if rapid.Bool().Draw(rt, "nasty") { // messages come out of order, and deleted ones come once more
+		sc.nasty = localaws.Nasty{Seed: rapid.Uint64().Draw(rt, "seed"), ReviveShare: 0.1, OvertakeShare: 0.2, GiveToGone: true}
 	}
 	for range rapid.IntRange(3, 15).Draw(rt, "steps") {
 		next := step{what: rapid.SampledFrom([]string{"send", "send", "pass", "pass", "spoil", "spoil", "pause", "restart"}).Draw(rt, "step")}
@@ -234,7 +238,7 @@ func TestNoHistoryLosesRepeatsOrReorders(t *testing.T) {
 
 // play lets the script happen, and returns what went wrong.
 func (sc *script) play(t *testing.T) []string {
-	s, h := newStation(t, sc.fifo), newHistory()
+	s, h := newStationOn(t, sc.fifo, sc.nasty), newHistory()
 	f := &spoiled{by: map[string]string{}}
 	s.spoil("", f.of)
 	pollers := 0

@@ -30,6 +30,7 @@ func TestL02SettlesOutliveTheSignal(t *testing.T) {
 		s.send(`"done"`, `"cut"`)
 		pass(time.Second)
 		r.stop()
+		synctest.Wait()
 		r.kill(poller.ErrDrain)
 		report := <-r.done
 		equal(t, "released", report.Released, 1)
