@@ -18,12 +18,11 @@ func (t Topic) fifo() bool { return isFIFO(t.Name) || isFIFO(t.ARN) }
 const (
 	attrFIFOQueue = "FifoQueue"
 	attrFIFOTopic = "FifoTopic"
-	attrContent   = "ContentBasedDeduplication"
 )
 
 var (
-	fifoQueueAttributes = []string{attrContent, "DeduplicationScope", "FifoThroughputLimit"}
-	fifoTopicAttributes = []string{attrContent, "FifoThroughputScope", "ArchivePolicy"}
+	fifoQueueAttributes = []string{"ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit"}
+	fifoTopicAttributes = []string{"ContentBasedDeduplication", "FifoThroughputScope", "ArchivePolicy"}
 )
 
 // immutable is what can only be said at creation.
@@ -42,23 +41,15 @@ func kind(isFIFO bool) string {
 	return "standard"
 }
 
-// fifoFaults tells what of a queue or a topic does not go with what it is.
-func fifoFaults(fault func(string, ...any), what string, isFIFO, content bool, attributes map[string]string, own string, only []string) {
+// fifoFaults tells which attributes of a queue or a topic do not go with what it is: own says that
+// it is FIFO, and only FIFO ones have those in only.
+func fifoFaults(fault func(string, ...any), what string, isFIFO bool, attributes map[string]string, own string, only []string) {
 	if _, ok := attributes[own]; ok {
 		fault("%s: attribute %s follows from the name (%s at its end); leave it out", what, own, fifo)
 	}
-	if _, ok := attributes[attrContent]; ok {
-		fault("%s: attribute %s is a setting of its own; leave it out", what, attrContent)
-	}
-	if isFIFO {
-		return
-	}
-	if content {
-		fault("%s: content-based deduplication is for FIFO only; name it with %s at the end, or turn it off", what, fifo)
-	}
 	for _, name := range only {
-		if _, ok := attributes[name]; ok && name != attrContent {
-			fault("%s: attribute %s is for FIFO only; leave it out", what, name)
+		if _, ok := attributes[name]; ok && !isFIFO {
+			fault("%s: attribute %s is for FIFO only; leave it out, or end the name in %s", what, name, fifo)
 		}
 	}
 }

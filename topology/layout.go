@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -156,24 +155,11 @@ func (l *layout) attributes(q Queue) map[string]string {
 	if q.Retention > 0 {
 		want[attrRetention] = seconds(q.Retention)
 	}
-	if q.fifo() {
-		want[attrContent] = strconv.FormatBool(q.ContentBasedDeduplication)
-	}
 	if q.DLQ != "" {
 		want[attrRedrive] = redrive(l.queueARN(q.DLQ), q.MaxReceiveCount)
 	} else if _, catches := l.victims[q.Name]; !catches {
 		want[attrRedrive] = "" // what a dead-letter queue does with its own messages is not said here
 	}
 	maps.Copy(want, q.Attributes)
-	return want
-}
-
-// attributes are those wanted of a managed topic.
-func (t Topic) attributes() map[string]string {
-	want := make(map[string]string)
-	if t.fifo() {
-		want[attrContent] = strconv.FormatBool(t.ContentBasedDeduplication)
-	}
-	maps.Copy(want, t.Attributes)
 	return want
 }

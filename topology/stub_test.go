@@ -243,11 +243,11 @@ func TestATopicOfAnotherRegionIsNotWhatThePoliciesName(t *testing.T) {
 func TestFIFOIsSaidOnceAtTheCreation(t *testing.T) {
 	s := newStub()
 	want := topology.Topology{
-		Topics: []topology.Topic{{Name: "orders.fifo", ContentBasedDeduplication: true, Tags: map[string]string{"team": "x"}}, {Name: "news"}},
+		Topics: []topology.Topic{{Name: "orders.fifo", Attributes: content("true"), Tags: map[string]string{"team": "x"}}, {Name: "news"}},
 		Queues: []topology.Queue{
 			{Name: "bills.fifo", DLQ: topology.DLQName("bills.fifo"), MaxReceiveCount: 5, Attributes: map[string]string{"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}},
 			{Name: "audit", DLQ: topology.DLQName("audit"), MaxReceiveCount: 5},
-			{Name: "work.fifo", ContentBasedDeduplication: true, Tags: map[string]string{"team": "x"}},
+			{Name: "work.fifo", Attributes: content("true"), Tags: map[string]string{"team": "x"}},
 		},
 		Subscriptions: []topology.Subscription{
 			{Topic: "orders.fifo", Queue: "bills.fifo", DLQ: topology.DeliveryDLQName("orders.fifo", "bills.fifo")},
@@ -266,7 +266,7 @@ func TestFIFOIsSaidOnceAtTheCreation(t *testing.T) {
 	}, s.made); diff != "" {
 		t.Error(diff)
 	}
-	for name, content := range map[string]string{"bills.fifo": "false", "bills-dlq.fifo": "false", "work.fifo": "true", "audit": "", "audit-dlq": ""} {
+	for name, content := range map[string]string{"bills.fifo": "", "bills-dlq.fifo": "", "work.fifo": "true", "audit": "", "audit-dlq": ""} {
 		have := s.queues[stubURL+name]
 		if have["ContentBasedDeduplication"] != content {
 			t.Errorf("queue %s: ContentBasedDeduplication is %q, want %q", name, have["ContentBasedDeduplication"], content)

@@ -26,12 +26,12 @@ func (a *applier) setTopic(ctx context.Context, t Topic) error {
 	arn := a.layout.topicARN(t.Name)
 	have, err := a.aws.TopicAttributes(ctx, arn)
 	if errors.Is(err, queue.ErrNotFound) {
-		have, err = a.createTopic(ctx, t, arn)
+		err = a.createTopic(ctx, t, arn)
 	}
 	if err != nil {
 		return err
 	}
-	set, names := difference(have, t.attributes())
+	set, names := difference(have, t.Attributes)
 	for _, name := range names {
 		if err := a.aws.SetTopicAttribute(ctx, arn, name, set[name]); err != nil {
 			return err
@@ -43,19 +43,18 @@ func (a *applier) setTopic(ctx context.Context, t Topic) error {
 	return nil
 }
 
-// createTopic returns what a new topic has. It is not read: the server that is asked may not know
-// it yet.
-func (a *applier) createTopic(ctx context.Context, t Topic, arn string) (map[string]string, error) {
+// createTopic makes a topic, which is not read then: the server that is asked may not know it yet.
+func (a *applier) createTopic(ctx context.Context, t Topic, arn string) error {
 	made, err := a.aws.CreateTopic(ctx, t.Name, immutable(t.Name, attrFIFOTopic), t.Tags)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.created[arn] = true
 	a.changed("topic", t.Name, "create")
 	if made != arn {
 		// The policies name the ARN that was worked out; a message from another would be dropped.
-		return nil, fmt.Errorf("topic %s: created as %s, expected %s: the account, region or partition is not the one of the endpoint; "+
+		return fmt.Errorf("topic %s: created as %s, expected %s: the account, region or partition is not the one of the endpoint; "+
 			"check AWS_REGION and AWS_ENDPOINT_URL", t.Name, made, arn)
 	}
-	return map[string]string{attrContent: "false"}, nil
+	return nil
 }

@@ -33,11 +33,11 @@ type Topic struct {
 	ARN string
 	// Unmanaged (manage = false): it is somebody else's, to be found and not to be changed.
 	Unmanaged bool
-	// ContentBasedDeduplication (FIFO only) makes the deduplication id of a message that has none
-	// from its body, and from nothing else: attributes do not count.
-	ContentBasedDeduplication bool
-	Attributes                map[string]string // as SNS spells them; not Policy
-	Tags                      map[string]string // given at creation
+	// Attributes are as SNS spells them; not Policy, and not FifoTopic, which the name says. With
+	// ContentBasedDeduplication (FIFO only) a message that has no deduplication id gets one from its
+	// body, and from nothing else: two messages that differ in their attributes are one.
+	Attributes map[string]string
+	Tags       map[string]string // given at creation
 }
 
 // Queue is one SQS queue. A name that ends in ".fifo" makes it a FIFO queue; its DLQ is one too.
@@ -55,11 +55,11 @@ type Queue struct {
 	MaxReceiveCount int
 	// Visibility and Retention are left as they are when 0.
 	Visibility, Retention time.Duration
-	// ContentBasedDeduplication (FIFO only) is as in Topic. A queue behind a FIFO topic needs none:
-	// SNS passes its deduplication id on.
-	ContentBasedDeduplication bool
-	Attributes                map[string]string // as SQS spells them; not Policy, not RedrivePolicy
-	Tags                      map[string]string // given at creation
+	// Attributes are as SQS spells them; not Policy, RedrivePolicy and FifoQueue, which follow from
+	// the rest. ContentBasedDeduplication is as in Topic; behind a FIFO topic a queue needs none,
+	// because SNS passes its deduplication id on.
+	Attributes map[string]string
+	Tags       map[string]string // given at creation
 }
 
 // Subscription is one queue's subscription to one topic.

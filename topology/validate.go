@@ -72,7 +72,7 @@ func (t Topic) validate(fault func(string, ...any)) {
 	if _, ok := t.Attributes[attrPolicy]; ok {
 		fault("topic %s: attribute Policy would overwrite the statements of others; leave it out", t.Name)
 	}
-	fifoFaults(fault, "topic "+t.Name, t.fifo(), t.ContentBasedDeduplication, t.Attributes, attrFIFOTopic, fifoTopicAttributes)
+	fifoFaults(fault, "topic "+t.Name, t.fifo(), t.Attributes, attrFIFOTopic, fifoTopicAttributes)
 }
 
 func arnOfService(arn, service string) bool {
@@ -101,7 +101,7 @@ func (q Queue) validate(fault func(string, ...any)) {
 			fault("queue %s: attribute %s is worked out from the subscriptions and the DLQ; leave it out", q.Name, name)
 		}
 	}
-	fifoFaults(fault, "queue "+q.Name, q.fifo(), q.ContentBasedDeduplication, q.Attributes, attrFIFOQueue, fifoQueueAttributes)
+	fifoFaults(fault, "queue "+q.Name, q.fifo(), q.Attributes, attrFIFOQueue, fifoQueueAttributes)
 }
 
 // validateDLQ checks the queue for what could not be processed.

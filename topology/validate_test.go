@@ -47,8 +47,7 @@ func TestValidateTellsEachFault(t *testing.T) {
 		{"topic with a queue's ARN", topic(func(t *topology.Topic) { t.ARN, t.Unmanaged = account.QueueARN("x"), true }), "must have six parts, like arn:aws:sns:"},
 		{"topic with a Policy", topic(func(t *topology.Topic) { t.Attributes = map[string]string{"Policy": "{}"} }), "topic invitations: attribute Policy would overwrite"},
 		{"topic that says its kind", topic(func(t *topology.Topic) { t.Attributes = map[string]string{"FifoTopic": "false"} }), "topic invitations: attribute FifoTopic follows from the name"},
-		{"topic that deduplicates", topic(func(t *topology.Topic) { t.ContentBasedDeduplication = true }), "topic invitations: content-based deduplication is for FIFO only"},
-		{"topic that deduplicates by attribute", topic(func(t *topology.Topic) { t.Attributes = map[string]string{"ContentBasedDeduplication": "true"} }), "ContentBasedDeduplication is a setting of its own"},
+		{"topic that deduplicates", topic(func(t *topology.Topic) { t.Attributes = content("true") }), "topic invitations: attribute ContentBasedDeduplication is for FIFO only; leave it out, or end the name in .fifo"},
 		{"topic with a FIFO attribute", topic(func(t *topology.Topic) { t.Attributes = map[string]string{"FifoThroughputScope": "Topic"} }), "topic invitations: attribute FifoThroughputScope is for FIFO only"},
 
 		{"queue name", queue(func(q *topology.Queue) { q.Name = "e.mail" }), `queue "e.mail": must be 1 to 80 letters`},
@@ -67,7 +66,7 @@ func TestValidateTellsEachFault(t *testing.T) {
 		{"queue with a RedrivePolicy", queue(func(q *topology.Queue) { q.Attributes = map[string]string{"RedrivePolicy": ""} }), "queue email: attribute RedrivePolicy is worked out"},
 		{"queue that says its kind", queue(func(q *topology.Queue) { q.Attributes = map[string]string{"FifoQueue": "false"} }), "queue email: attribute FifoQueue follows from the name"},
 		{"queue with a FIFO attribute", queue(func(q *topology.Queue) { q.Attributes = map[string]string{"DeduplicationScope": "queue"} }), "queue email: attribute DeduplicationScope is for FIFO only"},
-		{"queue that deduplicates", queue(func(q *topology.Queue) { q.ContentBasedDeduplication = true }), "queue email: content-based deduplication is for FIFO only"},
+		{"queue that deduplicates", queue(func(q *topology.Queue) { q.Attributes = content("false") }), "queue email: attribute ContentBasedDeduplication is for FIFO only"},
 		{"DLQs in a ring", with(func(t *topology.Topology) {
 			t.Queues = append(t.Queues, topology.Queue{Name: "email-dlq", DLQ: "more", MaxReceiveCount: 3}, topology.Queue{Name: "more", DLQ: "email", MaxReceiveCount: 3})
 		}), "queue email: its DLQ email-dlq leads back to it"},
@@ -116,9 +115,8 @@ func TestValidateTellsEachFault(t *testing.T) {
 		{"FIFO queue with a standard DLQ", fifo(func(t *topology.Topology) { t.Queues[0].DLQ = "bills-dlq" }), "queue bills.fifo: is a FIFO queue and its DLQ bills-dlq a standard one, which SQS refuses"},
 		{"standard queue with a FIFO DLQ", queue(func(q *topology.Queue) { q.DLQ = "email-dlq.fifo" }), "queue email: is a standard queue and its DLQ email-dlq.fifo a FIFO one"},
 		{"FIFO attributes", fifo(func(t *topology.Topology) {
-			t.Queues[0].Attributes = map[string]string{"DeduplicationScope": "messageGroup"}
-			t.Topics[0].Attributes = map[string]string{"FifoThroughputScope": "MessageGroup"}
-			t.Queues[0].ContentBasedDeduplication, t.Topics[0].ContentBasedDeduplication = true, true
+			t.Queues[0].Attributes = map[string]string{"DeduplicationScope": "messageGroup", "ContentBasedDeduplication": "true"}
+			t.Topics[0].Attributes = map[string]string{"FifoThroughputScope": "MessageGroup", "ContentBasedDeduplication": "true"}
 		}), ""},
 		{"FIFO topic of others", fifo(func(t *topology.Topology) {
 			t.Topics[0] = topology.Topic{Name: "orders", ARN: "arn:aws:sns:us-east-1:111122223333:orders.fifo", Unmanaged: true}

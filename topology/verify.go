@@ -178,7 +178,7 @@ func (v *verifier) topics(ctx context.Context) error {
 		if done || topic.Unmanaged {
 			continue
 		}
-		set, names := difference(have, topic.attributes())
+		set, names := difference(have, topic.Attributes)
 		v.differs(f, contrasts(have, set, names))
 	}
 	return nil
