@@ -25,9 +25,8 @@ type batcher[E any] struct {
 	ready    chan []E
 	flushers int
 
-	// patient: entries may wait for others. On a FIFO queue they may not: until the delete is
-	// through, the group stands still.
-	patient bool
+	// patient tells whether an entry may wait for others. One that may not takes along what is there.
+	patient func(E) bool
 
 	hurried chan struct{}
 	hurry   sync.Once
@@ -38,7 +37,7 @@ type batcher[E any] struct {
 }
 
 // newBatcher starts a batcher whose buffer holds room entries; a put beyond it waits.
-func newBatcher[E any](room, requests int, patient bool, flush func([]E)) *batcher[E] {
+func newBatcher[E any](room, requests int, patient func(E) bool, flush func([]E)) *batcher[E] {
 	b := &batcher[E]{
 		in:       make(chan E, room),
 		flush:    flush,
@@ -134,32 +133,36 @@ func (b *batcher[E]) next() (e E, ok bool) {
 }
 
 func (b *batcher[E]) fill(batch []E, pace *pace, timer *time.Timer) []E {
-	linger := time.Duration(0)
-	if b.patient {
-		linger = pace.linger(queue.MaxBatch - 1)
+	patient, armed := b.patient(batch[0]), false
+	add := func(e E) {
+		batch = append(batch, e)
+		patient = patient && b.patient(e)
 	}
-	armed := false
 	for len(batch) < queue.MaxBatch {
 		select {
 		case e := <-b.in:
-			batch = append(batch, e)
+			add(e)
 			continue
 		default:
 		}
-		if !armed {
+		if !armed || !patient {
+			linger := time.Duration(0)
+			if patient {
+				linger = pace.linger(queue.MaxBatch - 1)
+			}
 			timer.Reset(linger)
 			armed = true
 		}
 		select {
 		case e := <-b.in:
-			batch = append(batch, e)
+			add(e)
 		case <-timer.C:
 			pace.tick(time.Now(), len(batch)-1)
 			return batch
 		case <-b.hurried:
 			select {
 			case e := <-b.in:
-				batch = append(batch, e)
+				add(e)
 				continue
 			default:
 			}

@@ -78,6 +78,27 @@ func TestAGroupIsHandledInOrderAndGroupsSideBySide(t *testing.T) {
 	})
 }
 
+// Behind the last message of a lane the group stands still until the delete is through; deletes before it
+// may share a request.
+func TestDeletesOfALaneWaitForEachOtherAndTheLastOneForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const messages = 100
+		r := start(t, func(context.Context, *jobs.Message[string]) error {
+			<-time.After(time.Millisecond)
+			return nil
+		}, fifo)
+		for i := range messages {
+			r.q.putGroup("a", fmt.Sprintf("%q", fmt.Sprint(i)))
+		}
+		pass(time.Second) // each receive of ten waits for the deletes of the ten before
+		equal(t, "deleted", len(r.q.deleted), messages)
+		if n := r.q.deletes; n > messages/3 {
+			t.Errorf("%d requests deleted %d messages of one group, want at most a third", n, messages)
+		}
+		r.drain()
+	})
+}
+
 func TestAFailureStopsItsGroupAndNothingOvertakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal

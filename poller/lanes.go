@@ -92,6 +92,13 @@ func (l *lanes) mate(group string, fits func(*item) bool) *item {
 	return all[0]
 }
 
+// goesOn reports whether a group has messages that wait for their turn here.
+func (l *lanes) goesOn(group string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.waiting[group]) > 0
+}
+
 // end takes all that a lane still has, and ends it: that, and what ran and goes back, is on its way.
 func (l *lanes) end(group string, ran []*item) (mates []*item) {
 	l.mu.Lock()

@@ -13,6 +13,7 @@ import (
 // below the line is guarded by the ledger's lock; what stands above belongs to whoever runs it.
 type item struct {
 	id      string // MessageId
+	group   string // MessageGroupId
 	info    *jobs.Info
 	attempt int
 	// suspect: it has been received more often than its tries can explain.
@@ -88,7 +89,7 @@ func (l *ledger) admit(d *queue.Delivery) (*item, admitted) {
 		l.arm(it, lead(d))
 		return it, how
 	}
-	it := &item{id: d.MessageID, d: d, deadline: d.Deadline}
+	it := &item{id: d.MessageID, group: d.GroupID, d: d, deadline: d.Deadline}
 	l.items[d.MessageID] = it
 	l.arm(it, lead(d))
 	return it, fresh

@@ -129,8 +129,8 @@ func (p *Poller) Run(receive, handle context.Context) Report {
 	defer end()
 	room := p.room + queue.MaxBatch
 	requests := min(maxSettles, 1+p.capacity/queue.MaxBatch)
-	p.deletes = newBatcher(room, requests, !p.o.FIFO, func(b []*settling) { p.flushDeletes(c.settle, b) })
-	p.hides = newBatcher(room, requests, !p.o.FIFO, func(b []*settling) { p.flushHides(c.settle, b) })
+	p.deletes = newBatcher(room, requests, p.mayWait, func(b []*settling) { p.flushDeletes(c.settle, b) })
+	p.hides = newBatcher(room, requests, p.mayWait, func(b []*settling) { p.flushHides(c.settle, b) })
 	stopBeats, beatsEnded := make(chan struct{}), make(chan struct{})
 	go func() { defer close(beatsEnded); p.beats(c.settle, stopBeats) }()
 

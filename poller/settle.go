@@ -25,6 +25,12 @@ type settling struct {
 	tries  int
 }
 
+// mayWait tells whether an entry may wait for others to share its request. On a FIFO queue that is a
+// delete whose lane goes on: behind the last one the group stands still until it is through.
+func (p *Poller) mayWait(s *settling) bool {
+	return !p.o.FIFO || s.remove && p.lanes.goesOn(s.it.group)
+}
+
 // settle records the outcome of an item; its lease is extended until the request leaves. It waits
 // while as many are unanswered as may be: slow or failing requests must slow the receives down, not
 // grow a backlog in memory.
