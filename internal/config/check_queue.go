@@ -128,9 +128,9 @@ func (c *checker) times(path string, q Queue) {
 	if q.UnknownGrace != 0 {
 		between(c, path+".unknown_grace", q.UnknownGrace, retry.MinRest, 14*day)
 	}
-	if q.Manage && len(q.Jobs) > 0 && q.UnknownGrace >= q.Retention {
+	if q.Manage && len(q.Jobs) > 0 && q.UnknownGrace >= q.kept() {
 		c.addf(path+".unknown_grace", "%s must be less than retention, %s: SQS would delete the message first",
-			quoted(q.UnknownGrace), quoted(q.Retention))
+			quoted(q.UnknownGrace), quoted(q.kept()))
 	}
 	if drain := c.config.Worker.DrainTimeout; q.Timeout > drain {
 		c.warnings.addf(path+".timeout", "%s is longer than worker.drain_timeout, %s: a drain may cut a job short and hand its message back",
@@ -161,12 +161,14 @@ func (c *checker) deadLetters(path string, q Queue) {
 		return
 	}
 	const leastRetention, mostRetention = time.Minute, 14 * day
-	c.seconds(path+".retention", q.Retention, leastRetention, mostRetention)
+	if q.Retention != 0 {
+		c.seconds(path+".retention", q.Retention, leastRetention, mostRetention)
+	}
 	c.seconds(path+".dlq_retention", q.DLQRetention, leastRetention, mostRetention)
-	if q.DLQRetention < min(q.Retention, mostRetention) {
+	if q.DLQRetention < min(q.kept(), mostRetention) {
 		// A standard queue's message keeps its age when it moves.
 		c.addf(path+".dlq_retention", "%s must be at least retention, %s: raise it, or messages die on arrival",
-			quoted(q.DLQRetention), quoted(q.Retention))
+			quoted(q.DLQRetention), quoted(q.kept()))
 	}
 	if q.DLQ.Off {
 		c.warnings.addf(path+".dlq", "is off: a message that fails for good stays until its retention ends, then it is lost")

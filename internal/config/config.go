@@ -96,7 +96,7 @@ type Queue struct {
 	WaitTime          time.Duration `config:"wait_time"`
 
 	DLQ          DLQ           `config:"dlq"`
-	Retention    time.Duration `config:"retention"` // 0: the queue's own, when it is somebody else's
+	Retention    time.Duration `config:"retention"` // 0: left as it is, which for a new queue is ownRetention
 	DLQRetention time.Duration `config:"dlq_retention"`
 
 	Tags map[string]string `config:"tags"`
@@ -143,6 +143,9 @@ const (
 	leaveRoom, leastRoom = 10, 3
 	// mostReceives is what SQS allows in a redrive policy.
 	mostReceives = 1000
+	// ownRetention is what SQS gives a new queue. A queue that is there may have more, and shortening
+	// it would delete messages. Source: CreateQueue, SQS API reference.
+	ownRetention = 4 * day
 )
 
 // defaults is the configuration of an empty file.
@@ -152,6 +155,14 @@ func defaults() Config {
 		Worker: Worker{DrainTimeout: 25 * time.Second, LogLevel: "info", LogFormat: "auto", HTTPClient: "lean"},
 		Admin:  Admin{Addr: "127.0.0.1:8080"},
 	}
+}
+
+// kept is how long the queue keeps a message, as far as the file knows.
+func (q *Queue) kept() time.Duration {
+	if q.Retention == 0 {
+		return ownRetention
+	}
+	return q.Retention
 }
 
 // preset is a table of which there may be many; it starts from its defaults.
@@ -171,6 +182,6 @@ func (q *Queue) preset(managed bool) {
 		WaitTime:     queue.MaxWait,
 	}
 	if managed { // somebody else's queue keeps what its owner gave it
-		q.VisibilityTimeout, q.Retention, q.DLQRetention = time.Minute, 4*day, 14*day
+		q.VisibilityTimeout, q.DLQRetention = time.Minute, 14*day
 	}
 }

@@ -26,7 +26,7 @@ func TestDefaults(t *testing.T) {
 			VisibilityTimeout: time.Minute,
 			Retry:             retry.Policy{Attempts: 5, First: 2 * time.Second, Factor: 2, Max: 15 * time.Minute},
 			MaxReceiveCount:   15, UnknownGrace: 15 * time.Minute, WaitTime: 20 * time.Second,
-			DLQ: config.DLQ{Name: "q-dlq"}, Retention: 96 * time.Hour, DLQRetention: 336 * time.Hour,
+			DLQ: config.DLQ{Name: "q-dlq"}, DLQRetention: 336 * time.Hour,
 		}},
 		Subscriptions: []config.Subscription{{
 			Topic: "t", Protocol: "sqs", Endpoint: "q", DLQ: config.DLQ{Name: "t-q-delivery-dlq"},

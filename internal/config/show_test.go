@@ -81,7 +81,7 @@ smtp_addr = "127.0.0.1:1025"
 		{"queues.q.prefetch", "0", "default"},
 		{"queues.q.rate", "0", "default"},
 		{"queues.q.receivers", "auto", "default"},
-		{"queues.q.retention", "4d", "default"},
+		{"queues.q.retention", "0s", "default"},
 		{"queues.q.retry.attempts", "5", "default"},
 		{"queues.q.retry.factor", "2", "default"},
 		{"queues.q.retry.first", "2s", "default"},
