@@ -67,7 +67,17 @@ func queueOrder(c config.Config) []string {
 }
 
 func topicOf(key string, t config.Topic) topology.Topic {
-	return topology.Topic{Name: or(t.Name, key), ARN: t.ARN, Unmanaged: !t.Manage, Tags: t.Tags}
+	return topology.Topic{
+		Name: or(t.Name, key), ARN: t.ARN, Unmanaged: !t.Manage, Tags: t.Tags, Attributes: deduplication(t.ContentDeduplication),
+	}
+}
+
+// deduplication is the attribute of FIFO queues and topics, left alone unless it is wanted.
+func deduplication(byContent bool) map[string]string {
+	if !byContent {
+		return nil
+	}
+	return map[string]string{"ContentBasedDeduplication": "true"}
 }
 
 // topicNames are what the topics of the configuration are called by AWS, for those that publish.
@@ -83,6 +93,7 @@ func queueOf(key string, q config.Queue) topology.Queue {
 	wanted := topology.Queue{
 		Name: or(q.Name, key), URL: q.URL, ARN: q.ARN, Unmanaged: !q.Manage, Tags: q.Tags,
 		Visibility: q.VisibilityTimeout, Retention: q.Retention, MaxReceiveCount: q.MaxReceiveCount,
+		Attributes: deduplication(q.ContentDeduplication),
 	}
 	if !q.DLQ.Off {
 		wanted.DLQ = q.DLQ.Name

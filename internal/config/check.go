@@ -94,6 +94,7 @@ func (c *checker) topics() {
 			c.addf(key+".name", "%q must be 1 to 256 letters, digits, - and _", t.Name)
 		}
 		c.fifo(key, t.Name, t.FIFO)
+		c.deduplication(key, t.ContentDeduplication, t.FIFO, t.Manage)
 		if before, twice := by[t.Name+t.ARN]; twice {
 			c.addf(key+".name", "%q is the topic of %s too: give one of them another name", t.Name, before)
 		}
@@ -108,6 +109,16 @@ func (c *checker) fifo(path, name string, fifo bool) {
 		c.addf(path+".fifo", "must be true, because %q ends in %s: add fifo = true", name, fifoSuffix)
 	case fifo && !named:
 		c.addf(path+".fifo", "is true, and %q does not end in %s: add it to the name, or remove fifo", name, fifoSuffix)
+	}
+}
+
+// deduplication checks a setting that only a FIFO queue or topic has, and only its owner changes.
+func (c *checker) deduplication(path string, on, fifo, managed bool) {
+	switch {
+	case on && !fifo:
+		c.addf(path+".content_based_deduplication", "needs fifo = true: add it, or remove this")
+	case on && !managed:
+		c.addf(path+".content_based_deduplication", "is its owner's to set (manage = false): remove it")
 	}
 }
 

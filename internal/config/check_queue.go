@@ -99,6 +99,7 @@ func (c *checker) address(path string, q Queue) {
 	}
 	c.queueName(path+".name", q.Name)
 	c.fifo(path, q.Name, q.FIFO)
+	c.deduplication(path, q.ContentDeduplication, q.FIFO, q.Manage)
 	if q.DLQ.Name != "" && strings.HasSuffix(q.Name, fifoSuffix) != strings.HasSuffix(q.DLQ.Name, fifoSuffix) {
 		c.addf(path+".dlq", "%q must be a FIFO queue exactly if the queue is: its name must end in %s, or not", q.DLQ.Name, fifoSuffix)
 	}

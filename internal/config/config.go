@@ -58,6 +58,9 @@ type Topic struct {
 	Manage bool              `config:"manage"`
 	Tags   map[string]string `config:"tags"`
 	FIFO   bool              `config:"fifo"` // its name ends in .fifo
+	// ContentDeduplication lets SNS take messages without a deduplication id: the same body within five
+	// minutes is the same message, whatever its attributes.
+	ContentDeduplication bool `config:"content_based_deduplication"`
 }
 
 // Queue is one SQS queue and how it is worked.
@@ -101,6 +104,8 @@ type Queue struct {
 
 	Tags map[string]string `config:"tags"`
 	FIFO bool              `config:"fifo"` // its name ends in .fifo, and that of its DLQ
+	// ContentDeduplication is as in Topic, for what is sent to the queue past every topic.
+	ContentDeduplication bool `config:"content_based_deduplication"`
 }
 
 // DLQ is a dead-letter queue: a name, true for the usual one, or false for none. Name is empty when
