@@ -30,7 +30,7 @@ func (c *call) encodeJSON(result any, err error) *answer {
 		e := asAPI(err)
 		a.status = e.status()
 		a.header.Set("X-Amzn-Query-Error", queryCode(e.Code)+";"+e.fault())
-		result = map[string]string{"__type": "com.amazonaws.sqs#" + e.Code, "message": e.Message}
+		result = map[string]string{"__type": typeOf(e.Code), "message": e.Message}
 	}
 	if result == nil {
 		result = struct{}{}
@@ -125,6 +125,27 @@ func (c *call) encodeError(e *xmlEncoder, err *apiError) (status int) {
 	xml.EscapeText(e, []byte(message)) //nolint:errcheck // a buffer takes everything
 	e.WriteString("</Message>" + detail + "</Error><RequestId>" + c.requestID + "</RequestId></ErrorResponse>")
 	return err.status()
+}
+
+// coral are the errors that belong to no model, by the names that they have in JSON: the framework below
+// AWS's services makes them. Source: a remark on AWS's answers in LocalStack's serializer, and for the last
+// three what AWS's other JSON services are known to answer.
+var coral = map[string]string{
+	"InvalidParameterValue": "InvalidParameterValueException",
+	"MissingParameter":      "MissingRequiredParameterException",
+	"AccessDeniedException": "AccessDeniedException",
+
+	"SerializationException":     "SerializationException",
+	"UnknownOperationException":  "UnknownOperationException",
+	"MissingAuthenticationToken": "MissingAuthenticationTokenException",
+}
+
+// typeOf is the __type of an error in JSON.
+func typeOf(code string) string {
+	if name := coral[code]; name != "" {
+		return "com.amazon.coral.service#" + name
+	}
+	return "com.amazonaws.sqs#" + code
 }
 
 // queryCodes are SQS's errors that had another name in the Query protocol. Source: the awsQueryError

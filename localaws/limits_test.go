@@ -81,7 +81,7 @@ func TestWhatARequestBuildsIsBounded(t *testing.T) {
 		t.Errorf("no UTF-8: %d %s", a.status, a.text)
 	}
 	j := newSQSKit()
-	if status, kind, _ := j.raw(t, "SendMessageBatch", `{"QueueUrl":"x","Entries":[{}`+strings.Repeat(",{}", 20_000)+`]}`); status != http.StatusBadRequest || kind != "com.amazonaws.sqs#SerializationException" {
+	if status, kind, _ := j.raw(t, "SendMessageBatch", `{"QueueUrl":"x","Entries":[{}`+strings.Repeat(",{}", 20_000)+`]}`); status != http.StatusBadRequest || kind != "com.amazon.coral.service#SerializationException" {
 		t.Errorf("20,001 entries: %d %s", status, kind)
 	}
 	// What looks like values inside a text is none.

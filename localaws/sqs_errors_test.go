@@ -178,12 +178,12 @@ func TestRawRequests(t *testing.T) {
 		status             int
 		code, query        string
 	}{
-		{"invalid UTF-8", "SendMessage", `{"QueueUrl":"` + *queue + `","MessageBody":"` + "\xff" + `"}`, 400, "com.amazonaws.sqs#SerializationException", "SerializationException;Sender"},
-		{"no JSON", "SendMessage", `{`, 400, "com.amazonaws.sqs#SerializationException", "SerializationException;Sender"},
-		{"0 messages", "ReceiveMessage", `{"QueueUrl":"` + *queue + `","MaxNumberOfMessages":0}`, 400, "com.amazonaws.sqs#InvalidParameterValue", "InvalidParameterValue;Sender"},
+		{"invalid UTF-8", "SendMessage", `{"QueueUrl":"` + *queue + `","MessageBody":"` + "\xff" + `"}`, 400, "com.amazon.coral.service#SerializationException", "SerializationException;Sender"},
+		{"no JSON", "SendMessage", `{`, 400, "com.amazon.coral.service#SerializationException", "SerializationException;Sender"},
+		{"0 messages", "ReceiveMessage", `{"QueueUrl":"` + *queue + `","MaxNumberOfMessages":0}`, 400, "com.amazon.coral.service#InvalidParameterValueException", "InvalidParameterValue;Sender"},
 		{"no such queue", "DeleteQueue", `{"QueueUrl":"http://x/000000000000/none"}`, 400, "com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue;Sender"},
-		{"no queue URL", "DeleteQueue", `{}`, 400, "com.amazonaws.sqs#MissingParameter", "MissingParameter;Sender"},
-		{"never", "EatMessage", `{}`, 400, "com.amazonaws.sqs#UnknownOperationException", "UnknownOperationException;Sender"},
+		{"no queue URL", "DeleteQueue", `{}`, 400, "com.amazon.coral.service#MissingRequiredParameterException", "MissingParameter;Sender"},
+		{"never", "EatMessage", `{}`, 400, "com.amazon.coral.service#UnknownOperationException", "UnknownOperationException;Sender"},
 		{"garbage receipt", "DeleteMessage", `{"QueueUrl":"` + *queue + `","ReceiptHandle":"x"}`, 404, "com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid;Sender"},
 		{"fine", "ListQueues", ``, 200, "", ""},
 	}

@@ -80,19 +80,19 @@ func TestAddPermissionRefuses(t *testing.T) {
 		actions, accounts []string
 		code              string
 	}{
-		{"", []string{"SendMessage"}, one, "MissingParameter"},
-		{"a b", []string{"SendMessage"}, one, "InvalidParameterValue"},
-		{"a", nil, one, "MissingParameter"},
-		{"a", []string{"SendMessage"}, nil, "MissingParameter"},
-		{"a", []string{"SendMessage"}, []string{"1111"}, "InvalidParameterValue"},
-		{"a", []string{"Dance"}, one, "InvalidParameterValue"},
-		{"a", []string{"SendMessageBatch"}, one, "InvalidParameterValue"},
-		{"a", []string{"DeleteQueue"}, one, "InvalidParameterValue"},
-		{"a", strings.Split(strings.Repeat("* ", 7)+"*", " "), one, "OverLimit"},
-		{"a", []string{"*"}, strings.Split(strings.Repeat("111111111111 ", 50)+"111111111111", " "), "OverLimit"},
+		{"", []string{"SendMessage"}, one, "com.amazon.coral.service#MissingRequiredParameterException"},
+		{"a b", []string{"SendMessage"}, one, "com.amazon.coral.service#InvalidParameterValueException"},
+		{"a", nil, one, "com.amazon.coral.service#MissingRequiredParameterException"},
+		{"a", []string{"SendMessage"}, nil, "com.amazon.coral.service#MissingRequiredParameterException"},
+		{"a", []string{"SendMessage"}, []string{"1111"}, "com.amazon.coral.service#InvalidParameterValueException"},
+		{"a", []string{"Dance"}, one, "com.amazon.coral.service#InvalidParameterValueException"},
+		{"a", []string{"SendMessageBatch"}, one, "com.amazon.coral.service#InvalidParameterValueException"},
+		{"a", []string{"DeleteQueue"}, one, "com.amazon.coral.service#InvalidParameterValueException"},
+		{"a", strings.Split(strings.Repeat("* ", 7)+"*", " "), one, "com.amazonaws.sqs#OverLimit"},
+		{"a", []string{"*"}, strings.Split(strings.Repeat("111111111111 ", 50)+"111111111111", " "), "com.amazonaws.sqs#OverLimit"},
 	} {
 		in := fmt.Sprintf(`{"QueueUrl":%q,"Label":%q,"Actions":%s,"AWSAccountIds":%s}`, *queue, tt.label, list(t, tt.actions), list(t, tt.accounts))
-		if status, name, _ := k.raw(t, "AddPermission", in); status == 200 || name != "com.amazonaws.sqs#"+tt.code {
+		if status, name, _ := k.raw(t, "AddPermission", in); status == 200 || name != tt.code {
 			t.Errorf("%q %v %v: %d %s, want %s", tt.label, tt.actions, tt.accounts, status, name, tt.code)
 		}
 	}
