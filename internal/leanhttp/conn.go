@@ -17,6 +17,7 @@ type conn struct {
 	idle         time.Time
 	bounded      bool // the last exchange left a deadline on it
 	probe        probe
+	one          [1]byte
 	cut          func()
 }
 
@@ -30,6 +31,9 @@ func (k *conn) close() { _ = k.stream.Close() } // nobody waits for it any more
 
 // stale reports whether the server has closed an idle connection, or said something unasked.
 func (k *conn) stale() bool {
+	if k.stream != k.raw && !k.drained() {
+		return true
+	}
 	if k.bounded {
 		if k.raw.SetDeadline(time.Time{}) != nil {
 			return true
@@ -37,6 +41,17 @@ func (k *conn) stale() bool {
 		k.bounded = false
 	}
 	return k.probe.stale()
+}
+
+// drained reports whether TLS holds nothing of what it has taken off the TCP connection already, where
+// no look at that connection finds it: the next answer must not begin with what is left of the last.
+func (k *conn) drained() bool {
+	k.bounded = true
+	if k.raw.SetReadDeadline(past) != nil {
+		return false
+	}
+	n, err := k.stream.Read(k.one[:]) // does not wait, and TLS goes on after a timeout
+	return n == 0 && isTimeout(err)
 }
 
 // exchange writes the request and reads the answer. After an error the connection is of no use any
