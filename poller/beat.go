@@ -69,9 +69,10 @@ func (p *Poller) beats(ctx context.Context, stop <-chan struct{}) {
 
 // extension is one entry of a beat.
 type extension struct {
-	it      *item
-	handle  queue.ReceiptHandle
-	visible time.Duration
+	it       *item
+	handle   queue.ReceiptHandle
+	visible  time.Duration
+	deadline time.Time
 }
 
 // due collects what to extend now and what has been lost, and says when to look again.
@@ -95,7 +96,7 @@ func (p *Poller) due(now time.Time) (batch []extension, lost []*item, next time.
 				it.next = it.deadline // the 12 hours are over: let it run out
 			} else {
 				it.beating = make(chan struct{})
-				batch = append(batch, extension{it: it, handle: it.d.Handle, visible: visible})
+				batch = append(batch, extension{it: it, handle: it.d.Handle, visible: visible, deadline: it.deadline})
 				continue
 			}
 		}
@@ -110,13 +111,14 @@ func (p *Poller) due(now time.Time) (batch []extension, lost []*item, next time.
 // beat sends one batch of extensions. A failed beat is not the end: it is repeated until the lease
 // really ends.
 func (p *Poller) beat(ctx context.Context, batch []extension) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beatTimeout)
-	defer cancel()
 	handles := make([]queue.ReceiptHandle, len(batch))
 	visible := make([]time.Duration, len(batch))
+	end := time.Now().Add(beatTimeout)
 	for i, e := range batch {
-		handles[i], visible[i] = e.handle, e.visible
+		handles[i], visible[i], end = e.handle, e.visible, sooner(end, e.deadline)
 	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
+	defer cancel()
 	asked := time.Now()
 	errs := p.o.Settler.ChangeVisibility(ctx, handles, visible)
 	p.o.Hooks.extended(ctx, len(batch), errors.Join(errs...))

@@ -18,10 +18,16 @@ func (p *Poller) drain() time.Time {
 	return time.Now()
 }
 
-// awaitRuns waits for the jobs: as long as the handle context lasts, and a little longer for those
-// that notice its end. The leases of the rest are cut short.
+// awaitRuns waits for the open polls and for the jobs: as long as the handle context lasts, and a little
+// longer for those that notice its end. The leases of the rest are cut short. A loop that cannot get rid
+// of what its poll brought, because nothing can be settled, is not waited for any longer either.
 func (p *Poller) awaitRuns(c contexts) {
-	idle := p.runs.empty()
+	idle := make(chan struct{})
+	go func() { // ends with the last of them
+		_ = c.group.Wait() // the loops answer nothing: whatever happens to them is handled inside
+		<-p.runs.empty()
+		close(idle)
+	}()
 	select {
 	case <-idle:
 		return
@@ -45,19 +51,21 @@ func (p *Poller) awaitRuns(c contexts) {
 
 // shorten cuts the leases of abandoned items short.
 func (p *Poller) shorten(ctx context.Context, items []*item) {
-	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
-	defer cancel()
+	end := time.Now().Add(beatTimeout)
 	var handles []queue.ReceiptHandle
 	var visible []time.Duration
 	for _, it := range items {
 		p.ledger.endBeats(it)
-		handle, _, over := p.ledger.lease(it)
+		handle, deadline, over := p.ledger.lease(it)
 		p.o.Hooks.note(ctx, p.ledger.newest(it), IgnoresEnd, ErrDrain)
 		if !over {
 			handles, visible = append(handles, handle), append(visible, min(abandonedLease, p.o.Visibility))
+			end = sooner(end, deadline)
 		}
 	}
 	if len(handles) > 0 {
+		ctx, cancel := context.WithDeadline(ctx, end)
+		defer cancel()
 		p.o.Settler.ChangeVisibility(ctx, handles, visible)
 	}
 }

@@ -145,7 +145,6 @@ func (p *Poller) Run(receive, handle context.Context) Report {
 	case <-handle.Done():
 	}
 	began := p.drain()
-	_ = c.group.Wait() // the loops answer nothing: whatever happens to them is handled inside
 	p.awaitRuns(c)
 	p.flush()
 	close(stopBeats)

@@ -35,6 +35,11 @@ func (p *Poller) loop(c contexts) {
 		if err != nil {
 			break
 		}
+		if p.rests() { // since it passed the gate
+			p.slots.release(n)
+			p.noProbe()
+			continue
+		}
 		got, err := p.receive(c, n, &attempt)
 		if err != nil {
 			failures++
@@ -194,6 +199,11 @@ func (p *Poller) gate(receive context.Context) bool {
 		p.held.Add(-1)
 	}
 	return receive.Err() == nil
+}
+
+// rests reports whether the gate is shut.
+func (p *Poller) rests() bool {
+	return p.isPaused() || p.share != nil && p.share.waiting.count() > 0
 }
 
 // most is what the next receive may ask for at most.

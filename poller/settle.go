@@ -74,8 +74,7 @@ func (p *Poller) flushDeletes(ctx context.Context, batch []*settling) {
 // flushHides changes visibility, but never after the local deadline: on a standard queue an old
 // receipt can still break the lease of whoever has the message by then.
 func (p *Poller) flushHides(ctx context.Context, batch []*settling) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
+	end := time.Now().Add(settleTimeout)
 	entries := make([]sent, 0, len(batch))
 	handles := make([]queue.ReceiptHandle, 0, len(batch))
 	visible := make([]time.Duration, 0, len(batch))
@@ -89,14 +88,25 @@ func (p *Poller) flushHides(ctx context.Context, batch []*settling) {
 		entries = append(entries, sent{s, handle, deadline})
 		handles = append(handles, handle)
 		visible = append(visible, s.hide)
+		end = sooner(end, deadline)
 	}
 	if len(entries) == 0 {
 		return
 	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
+	defer cancel()
 	errs := p.o.Settler.ChangeVisibility(ctx, handles, visible)
 	for i, e := range entries {
 		p.answered(ctx, e, queue.At(errs, i))
 	}
+}
+
+// sooner is the end of a request: it is repeated below, and must not be past the lease of any entry.
+func sooner(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // answered takes SQS's answer to one entry: accepted, worth repeating, or the end of it.

@@ -1,0 +1,130 @@
+package poller_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stationmaster/worker/jobs"
+	"github.com/stationmaster/worker/poller"
+	"github.com/stationmaster/worker/queue"
+	"github.com/stationmaster/worker/retry"
+)
+
+// patient is a Settler whose changes of visibility repeat a failing request for as long as their
+// context lasts, as an SDK does. It notes those that went on past the lease of a receipt.
+type patient struct {
+	*fakeQueue
+	mu   sync.Mutex
+	late []queue.ReceiptHandle
+}
+
+func (s *patient) ChangeVisibility(ctx context.Context, handles []queue.ReceiptHandle, d []time.Duration) []error {
+	for {
+		s.fakeQueue.mu.Lock()
+		for _, h := range handles {
+			if m := s.receipts[h]; time.Now().After(m.visible) {
+				s.mu.Lock()
+				s.late = append(s.late, h)
+				s.mu.Unlock()
+			}
+		}
+		s.fakeQueue.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return queue.Each(ctx.Err(), len(handles))
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}
+
+func TestL05NoRequestThatChangesVisibilityGoesOnPastTheDeadline(t *testing.T) {
+	for name, do := range map[string]job{
+		"beats": func(ctx context.Context, _ *jobs.Message[string]) error { <-ctx.Done(); return ctx.Err() },
+		"a hide": func(context.Context, *jobs.Message[string]) error {
+			<-time.After(11 * time.Second)
+			return errBoom
+		},
+		"a release": func(ctx context.Context, _ *jobs.Message[string]) error { <-ctx.Done(); return ctx.Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var s *patient
+				r := start(t, do, func(o *poller.Options) {
+					q, ok := o.Settler.(*fakeQueue)
+					if !ok {
+						t.Fatal("no fake queue")
+					}
+					q.visibility = 12 * time.Second
+					s = &patient{fakeQueue: q}
+					o.Settler = s
+				})
+				r.q.put(`"x"`)
+				pass(10 * time.Second)
+				if name == "a release" {
+					r.kill(poller.ErrDrain)
+				}
+				pass(20 * time.Second)
+				r.kill(poller.ErrDrain)
+				<-r.done
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				equal(t, "tries past the lease", len(s.late), 0)
+			})
+		})
+	}
+}
+
+// What is on its way back when every settle fails must not hold up a drain past its deadline.
+func TestADrainIsBoundedWhileNothingCanBeSettled(t *testing.T) {
+	for _, fifo := range []bool{false, true} {
+		t.Run(fmt.Sprintf("fifo %v", fifo), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, func(context.Context, *jobs.Message[string]) error { return nil }, func(o *poller.Options) {
+					o.Slots, o.FIFO = 4, fifo
+					q, ok := o.Settler.(*fakeQueue)
+					if !ok {
+						t.Fatal("no fake queue")
+					}
+					q.visibility, q.fifo = 10*time.Minute, fifo
+					q.fail = func(string, queue.ReceiptHandle) error { return errBoom }
+				})
+				for i := range 38 { // as many unanswered settles as there may be
+					r.q.putGroup(fmt.Sprint("g", i), `"x"`)
+					pass(200 * time.Millisecond)
+				}
+				pass(time.Second)
+				r.stop()
+				r.q.putGroup("last", `"y"`, `"z"`)
+				pass(20 * time.Second)
+				began := time.Now()
+				r.kill(poller.ErrDrain)
+				<-r.done
+				if took := time.Since(began); took > 30*time.Second {
+					t.Errorf("the drain went on for %v after its deadline", took)
+				}
+			})
+		})
+	}
+}
+
+// A queue that rests is not received from, not even by a loop that waited for a slot when the rest began.
+func TestALoopThatWaitsForASlotDoesNotReceiveOnceTheQueueRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int32
+		r := start(t, func(context.Context, *jobs.Message[string]) error {
+			runs.Add(1)
+			<-time.After(time.Second)
+			return retry.Pause(errBoom, time.Now().Add(5*time.Minute))
+		}, func(o *poller.Options) { o.Slots = 1 })
+		r.q.put(`"x"`, `"y"`)
+		pass(4 * time.Minute)
+		equal(t, "runs", runs.Load(), 1)
+		equal(t, "receives", r.q.seen().receives, 1)
+		r.drain()
+	})
+}
