@@ -106,12 +106,17 @@ func privateFolder(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	return isPrivate(path)
+}
+
+// isPrivate checks that nobody else can have put anything into a folder.
+func isPrivate(path string) error {
 	about, err := os.Lstat(path)
 	if err != nil {
 		return err
 	}
-	if !about.IsDir() || about.Mode().Perm() != 0o700 {
-		return fmt.Errorf("%s is open to others: remove it", path)
+	if !about.IsDir() || about.Mode().Perm() != 0o700 || !mine(about) {
+		return fmt.Errorf("%s is open to others: remove it, or set TMPDIR to a folder of your own", path)
 	}
 	return nil
 }
@@ -141,6 +146,13 @@ func askDev(ctx context.Context, addr, method, path string) ([]byte, error) {
 	port, err := devPort(addr)
 	if err != nil {
 		return nil, err
+	}
+	// Who got there first could tell this user's commands where to send their messages.
+	switch err := isPrivate(filepath.Dir(devSocket(port))); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w on %s", ErrNoDev, addr)
+	case err != nil:
+		return nil, fmt.Errorf("ask the dev worker on %s: %w", addr, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
