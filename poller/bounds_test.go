@@ -128,3 +128,65 @@ func TestALoopThatWaitsForASlotDoesNotReceiveOnceTheQueueRests(t *testing.T) {
 		r.drain()
 	})
 }
+
+// repeater is a FIFO queue that notes which receives got no answer.
+type repeater struct {
+	*fakeQueue
+	mu   sync.Mutex
+	lost map[string]bool // by attempt: it has not been asked for again
+	most int
+	lose bool
+}
+
+func (r *repeater) ReceiveAs(ctx context.Context, attempt string, n int, wait time.Duration) ([]queue.Delivery, error) {
+	r.mu.Lock()
+	lose := r.lose
+	delete(r.lost, attempt)
+	if lose {
+		r.lost[attempt] = true
+	}
+	r.most = max(r.most, len(r.lost))
+	r.mu.Unlock()
+	if lose {
+		return nil, errBoom
+	}
+	return r.Receive(ctx, n, wait)
+}
+
+func TestNoReceiveLoopEndsWhileAnAnswerOfItsIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &repeater{lost: map[string]bool{}}
+		r := start(t, func(context.Context, *jobs.Message[string]) error { <-time.After(time.Second); return nil },
+			func(o *poller.Options) {
+				q, ok := o.Settler.(*fakeQueue)
+				if !ok {
+					t.Fatal("no fake queue")
+				}
+				q.fifo, s.fakeQueue = true, q
+				o.Slots, o.FIFO, o.Receiver, o.Wait = 40, true, s, 2*time.Second
+			})
+		for i := range 200 {
+			r.q.putGroup(fmt.Sprint("g", i), `"x"`)
+		}
+		pass(1500 * time.Millisecond)
+		if n := r.p.State().Receivers; n < 2 {
+			t.Fatalf("%d receive loops under load", n)
+		}
+		s.mu.Lock()
+		s.lose = true
+		s.mu.Unlock()
+		pass(5 * time.Second)
+		s.mu.Lock()
+		s.lose = false
+		s.mu.Unlock()
+		pass(time.Minute)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.most < 2 {
+			t.Fatalf("%d answers were lost at a time: shows nothing", s.most)
+		}
+		equal(t, "lost answers that nobody asked for again", len(s.lost), 0)
+		equal(t, "loops of an idle queue", r.p.State().Receivers, 1)
+		r.drain()
+	})
+}

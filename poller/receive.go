@@ -44,7 +44,7 @@ func (p *Poller) loop(c contexts) {
 		if err != nil {
 			failures++
 			full = false
-			if p.shrink() {
+			if attempt.id == "" && p.shrink() { // a lost answer must be asked for again
 				return
 			}
 			p.backOff(c.receive, err, failures)
