@@ -50,7 +50,7 @@ func talker(t *testing.T, secure bool, say func(n int) string) (address string, 
 }
 
 func talk(conn net.Conn, from *bufio.Reader, n *int, say func(n int) string) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	for {
 		if _, err := io.WriteString(conn, say(*n)); err != nil {
 			return
