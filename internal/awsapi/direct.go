@@ -127,13 +127,14 @@ func (d *direct) takeover(answer *leanhttp.Answer) *taken {
 		}
 		d.skew.Store(int64(off))
 	}
-	return &taken{from: d, response: response}
+	return &taken{from: d, response: response, came: answer.Came}
 }
 
 // taken is a first try that the SDK takes over: it gets the outcome as if it had just sent it.
 type taken struct {
 	from     *direct
 	response *http.Response
+	came     time.Time // when the head of response did
 	err      error
 	told     bool
 }

@@ -8,8 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/stationmaster/worker/queue"
 )
@@ -116,7 +118,7 @@ func (q *Queue) receiveDirect(ctx context.Context, n int, wait int32, lease time
 	if answer == nil {
 		return nil, nil, first, false
 	}
-	ds, corrupt, ok := decodeMessages(answer.Body, time.Now(), lease)
+	ds, corrupt, ok := decodeMessages(answer.Body, answer.Came, lease)
 	if !ok {
 		return nil, nil, d.takeover(answer), false
 	}
@@ -137,7 +139,7 @@ func (q *Queue) receiveBySDK(ctx context.Context, n int, wait int32, lease time.
 	if err != nil {
 		return nil, nil, err
 	}
-	received := time.Now()
+	received := came(out.ResultMetadata, first)
 	ds = make([]queue.Delivery, len(out.Messages))
 	sound := 0
 	for i := range out.Messages {
@@ -150,6 +152,18 @@ func (q *Queue) receiveBySDK(ctx context.Context, n int, wait int32, lease time.
 		sound++
 	}
 	return ds[:sound], corrupt, nil
+}
+
+// came is when the head of an answer had come: its leases began before, and its body may take long.
+func came(m middleware.Metadata, first *taken) time.Time {
+	at, known := awsmiddleware.GetResponseAt(m)
+	if !known {
+		at = time.Now()
+	}
+	if first != nil && first.response != nil && first.came.Before(at) {
+		at = first.came
+	}
+	return at
 }
 
 // leaseFor returns how long a delivery received now may be held, less the margin.

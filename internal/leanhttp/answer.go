@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // errMalformed is the class of an answer that is no HTTP/1.
@@ -25,6 +26,8 @@ type Answer struct {
 	Status int
 	// Body is all of the body that came.
 	Body []byte
+	// Came is when its head had come.
+	Came time.Time
 	// Broken is why the body ended before its time; nil when it is whole.
 	Broken error
 
@@ -122,6 +125,7 @@ func (a *Answer) read(from io.Reader) error {
 			return malformed("switches protocols unasked")
 		}
 		if a.Status >= 200 {
+			a.Came = time.Now()
 			return a.readBody(from, body)
 		}
 		at = body
