@@ -93,13 +93,15 @@ func TestAnswersAreReadAsNetHTTPReadsThem(t *testing.T) {
 
 func TestAnAnswerNamesWhatIsWrongWithIt(t *testing.T) {
 	for answer, want := range map[string]string{
-		"HTTP/1.1 200 OK\r\nX A: 1\r\n\r\n":                       `header name "X A"`,
-		"SSH-2.0-OpenSSH\r\n\r\n":                                 `malformed HTTP answer: it begins with "SSH-2.0-OpenSSH"`,
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n":      `transfer-encoding "gzip"`,
-		"HTTP/1.1 101 Switching\r\n\r\n":                          "switches protocols unasked",
-		"HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 1e5):   "its head is larger than 262144 bytes",
-		strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 9):        "goes on and on with status 100",
-		"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n": "answer of 999999999999 bytes: must be at most",
+		"HTTP/1.1 200 OK\r\nX A: 1\r\n\r\n":                     `header name "X A"`,
+		"SSH-2.0-OpenSSH\r\n\r\n":                               `malformed HTTP answer: it begins with "SSH-2.0-OpenSSH"`,
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n":    `transfer-encoding "gzip"`,
+		"HTTP/1.1 101 Switching\r\n\r\n":                        "switches protocols unasked",
+		"HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 1e5): "its head is larger than 262144 bytes",
+		strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 9):      "goes on and on with status 100",
+		// Where an int has 32 bits, the sum of these is below zero.
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n7fffffff\r\n": "answer in chunks: must be at most",
+		"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n":                     "answer of 999999999999 bytes: must be at most",
 	} {
 		_, err := lean(t).Do(post(t.Context(), t, canned(t, answer), "x")) //nolint:bodyclose // there is none
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -27,7 +27,7 @@ func (a *Answer) readChunks(from io.Reader, at int) error {
 		if size == 0 {
 			return a.readTrailer(from, at, body, after)
 		}
-		if body-at+size > maxBody {
+		if size > maxBody-(body-at) { // their sum may be more than an int holds
 			return fmt.Errorf("answer in chunks: must be at most %d bytes", maxBody)
 		}
 		for len(a.buf) < after+size+1 {
