@@ -190,3 +190,39 @@ func TestNoReceiveLoopEndsWhileAnAnswerOfItsIsLost(t *testing.T) {
 		r.drain()
 	})
 }
+
+// By then another worker may have it, one that knows its kind.
+func TestAMessageOfUnknownKindIsNotDeadLetteredPastItsLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, func(context.Context, *jobs.Message[string]) error {
+			<-time.After(40 * time.Second) // deaf, and past the leases of its group
+			return nil
+		}, func(o *poller.Options) {
+			q, ok := o.Settler.(*fakeQueue)
+			if !ok {
+				t.Fatal("no fake queue")
+			}
+			q.fifo, o.FIFO, o.UnknownGrace = true, true, time.Nanosecond
+			q.fail = func(op string, _ queue.ReceiptHandle) error {
+				if op == "change" {
+					return errBoom
+				}
+				return nil
+			}
+			known := o.Route
+			o.Route = func(m *jobs.Info) (*jobs.Instance, bool) {
+				if m.Raw == `"new"` {
+					return nil, false
+				}
+				return known(m)
+			}
+		})
+		r.q.putGroup("a", `"x"`, `"new"`)
+		pass(time.Second)
+		r.q.set(func(q *fakeQueue) { q.failReceive = func() error { return errBoom } }) // another worker's now
+		pass(time.Minute)
+		equal(t, "dead letters", len(r.dead.all()), 0)
+		r.kill(poller.ErrDrain)
+		<-r.done
+	})
+}

@@ -126,7 +126,12 @@ func (p *Poller) runAll(c contexts, instance *jobs.Instance, items []*item) {
 // workers do, and dead-letters it then.
 func (p *Poller) unknown(c contexts, it *item) {
 	p.noProbe()
-	d, _ := p.ledger.start(it, nil)
+	d, ok := p.ledger.start(it, nil)
+	if !ok {
+		p.untouched(c, d, WhyLeaseShort)
+		p.release(c, it)
+		return
+	}
 	first := d.FirstReceived
 	if first.IsZero() {
 		first = d.Received
