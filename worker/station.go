@@ -130,9 +130,13 @@ func (s *station) open(ctx context.Context) (*poller.Poller, map[string]string, 
 	if visibility == 0 {
 		visibility = seconds(attributes["VisibilityTimeout"])
 	}
+	dead, err := s.deadLetters(ctx, attributes)
+	if err != nil {
+		return nil, nil, err
+	}
 	q := s.w.api.Queue(url, awsapi.QueueOptions{Visibility: s.visibility})
 	p, err := poller.New(poller.Options{
-		Name: s.queue.Name, Receiver: q, Settler: q, DeadLetters: s.deadLetters(ctx, attributes),
+		Name: s.queue.Name, Receiver: q, Settler: q, DeadLetters: dead,
 		Route: s.route(s.w.instances), Job: s.label(), Retry: s.retry,
 		Slots: s.slots, Prefetch: s.prefetch, Receivers: s.receivers,
 		Visibility: visibility, Wait: s.wait, Timeout: s.timeout, UnknownGrace: s.grace,
@@ -185,8 +189,9 @@ func (s *station) find(ctx context.Context) (string, error) {
 }
 
 // deadLetters finds where to send dead letters: the queue's own DLQ as its redrive policy says,
-// which is right whoever set it. Without one, failures for good are left where they are.
-func (s *station) deadLetters(ctx context.Context, attributes map[string]string) queue.Sender {
+// which is right whoever set it. Without one, failures for good are left where they are. An error says
+// that nobody knows now, and passes.
+func (s *station) deadLetters(ctx context.Context, attributes map[string]string) (queue.Sender, error) {
 	name, account := s.queue.DLQ, ""
 	var policy struct {
 		ARN string `json:"deadLetterTargetArn"`
@@ -195,14 +200,17 @@ func (s *station) deadLetters(ctx context.Context, attributes map[string]string)
 		name, account = ofARN(policy.ARN)
 	}
 	if name == "" {
-		return nil
+		return nil, nil
 	}
 	url, err := s.w.api.QueueURL(ctx, name, account)
+	if err != nil && lasting(err) == nil {
+		return nil, err
+	}
 	if err != nil {
 		s.log.LogAttrs(ctx, slog.LevelError, "no dead-letter queue: what fails for good stays in the queue", slog.Any("err", err))
-		return nil
+		return nil, nil
 	}
-	return s.w.api.Queue(url, awsapi.QueueOptions{})
+	return s.w.api.Queue(url, awsapi.QueueOptions{}), nil
 }
 
 // rush cuts the open poll.
