@@ -33,7 +33,7 @@ func TestALeaseCountsFromTheFirstByteOfAnAnswerNotFromItsLast(t *testing.T) {
 					w.Header().Set("Content-Length", fmt.Sprint(len(row.body)))
 					_, _ = io.WriteString(w, row.body[:10_000])
 					_ = http.NewResponseController(w).Flush()
-					time.Sleep(7 * time.Second)
+					<-time.After(7 * time.Second)
 					_, _ = io.WriteString(w, row.body[10_000:])
 				}}
 				f.n.Store(1)
