@@ -226,3 +226,29 @@ func TestAMessageOfUnknownKindIsNotDeadLetteredPastItsLease(t *testing.T) {
 		<-r.done
 	})
 }
+
+// slowly is a Sender that takes its time.
+type slowly struct{ *deadLetters }
+
+func (s slowly) Send(ctx context.Context, m []queue.Message) ([]string, []error) {
+	<-time.After(4 * time.Second)
+	return s.deadLetters.Send(ctx, m)
+}
+
+// Otherwise it lies in the dead-letter queue and comes back as well, and the report knows nothing of it.
+func TestADrainWaitsForTheDeleteOfWhatIsBeingDeadLettered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, func(ctx context.Context, _ *jobs.Message[string]) error {
+			<-ctx.Done()
+			return retry.Never(errBoom)
+		}, func(o *poller.Options) { o.DeadLetters = slowly{o.DeadLetters.(*deadLetters)} })
+		r.q.put(`"x"`)
+		pass(time.Second)
+		r.stop()
+		pass(20 * time.Second)
+		r.kill(poller.ErrDrain)
+		report := <-r.done
+		equal(t, "dead-lettered", report.DeadLettered, 1)
+		equal(t, "deleted", r.q.seen().deleted, 1)
+	})
+}

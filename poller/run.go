@@ -179,6 +179,8 @@ func (p *Poller) drop(c contexts, a try) {
 // deadLetter sends the message with its reason to the dead-letter queue and deletes it once that
 // has been accepted. Otherwise it is hidden for long: the redrive policy is the net.
 func (p *Poller) deadLetter(c contexts, it *item, d *queue.Delivery, err error) {
+	p.unsettled.add(1) // a flush waits for it
+	defer p.unsettled.add(-1)
 	sendErr := p.sendDeadLetter(c.settle, it, d, err)
 	if sendErr != nil {
 		p.o.Hooks.note(c.settle, d, NotDeadLettered, sendErr)
