@@ -31,8 +31,15 @@ type BatchHandler[T any] interface {
 	HandleBatch(ctx context.Context, m []*Message[T]) []error
 }
 
-// Provisioner is a job that needs to be set up: connections, templates, checks of its settings. An
-// error stops the worker before the first message.
+// SettingsChecker is a job that can say what is wrong with its settings before anything is opened, so
+// that the check of a configuration finds it too. The error is of the settings alone, joined when
+// there are several faults; each begins with its key: "secret: not set".
+type SettingsChecker interface {
+	CheckSettings() error
+}
+
+// Provisioner is a job that needs to be set up: connections, templates. Its settings have been
+// checked by then. An error stops the worker before the first message.
 type Provisioner interface {
 	Provision(ctx context.Context, env *Env) error
 }
@@ -102,8 +109,8 @@ func (d *Definition) Settings() any { return d.settings() }
 // TakesBatches reports whether the job is a batch job.
 func (d *Definition) TakesBatches() bool { return d.batch > 1 }
 
-// Open makes the job: settings are decoded into it by decode (which may be nil), then Provision is
-// called. The middleware given here wraps what the definition has. Close the Instance at the end.
+// Open makes the job: settings are decoded into it by decode (which may be nil) and checked, then
+// Provision is called. The middleware given here wraps what the definition has. Close the Instance at the end.
 func (d *Definition) Open(ctx context.Context, decode func(into any) error, env *Env, outer ...Middleware) (*Instance, error) {
 	made, call, check := d.fresh(d)
 	if decode != nil && hasSettings(made) {
@@ -115,11 +122,9 @@ func (d *Definition) Open(ctx context.Context, decode func(into any) error, env 
 	if c, ok := made.(io.Closer); ok {
 		i.close = c.Close
 	}
-	if p, ok := made.(Provisioner); ok {
-		if err := provision(ctx, p, env); err != nil {
-			// Whatever Provision opened before it failed is closed.
-			return nil, errors.Join(fmt.Errorf("job %s: provision: %w", d.Name, err), i.Close())
-		}
+	if err := prepare(ctx, made, env); err != nil {
+		// Whatever Provision opened before it failed is closed.
+		return nil, errors.Join(fmt.Errorf("job %s: %w", d.Name, err), i.Close())
 	}
 	outer = slices.Concat(outer, d.middleware)
 	for _, m := range slices.Backward(outer) {
@@ -129,12 +134,27 @@ func (d *Definition) Open(ctx context.Context, decode func(into any) error, env 
 	return i, nil
 }
 
-func provision(ctx context.Context, p Provisioner, env *Env) (err error) {
+// prepare checks the settings of a job and lets it set itself up.
+func prepare(ctx context.Context, made any, env *Env) (err error) {
+	step := "settings"
 	defer func() {
 		if v := recover(); v != nil {
 			err = caught(v)
 		}
+		if err != nil {
+			err = fmt.Errorf("%s: %w", step, err)
+		}
 	}()
+	if c, ok := made.(SettingsChecker); ok {
+		if err := c.CheckSettings(); err != nil {
+			return err
+		}
+	}
+	p, ok := made.(Provisioner)
+	if !ok {
+		return nil
+	}
+	step = "provision"
 	if env == nil {
 		env = &Env{}
 	}

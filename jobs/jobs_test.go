@@ -267,6 +267,40 @@ func TestAJobWithSettingsIsMadeSetUpAndClosedOnce(t *testing.T) {
 	}
 }
 
+// strict is a job that checks its settings before it is set up.
+type strict struct {
+	Name string `config:"name"`
+
+	provisioned *bool
+}
+
+func (s *strict) CheckSettings() error {
+	if s.Name == "" {
+		return errors.New("name: not set")
+	}
+	return nil
+}
+
+func (s *strict) Provision(context.Context, *jobs.Env) error           { *s.provisioned = true; return nil }
+func (s *strict) Handle(context.Context, *jobs.Message[invited]) error { return nil }
+
+func TestSettingsAreCheckedBeforeAnythingIsOpened(t *testing.T) {
+	r := jobs.NewRegistry()
+	provisioned := false
+	jobs.AddJobTo(r, "strict", func() *strict { return &strict{provisioned: &provisioned} })
+	d, _ := r.Lookup("strict")
+	if _, err := d.Open(t.Context(), nil, nil); err == nil || err.Error() != "job strict: settings: name: not set" || provisioned {
+		t.Errorf("Open = %v, provisioned %v", err, provisioned)
+	}
+	i, err := d.Open(t.Context(), func(into any) error { into.(*strict).Name = "set"; return nil }, nil)
+	if err != nil || !provisioned {
+		t.Fatalf("Open = %v, provisioned %v", err, provisioned)
+	}
+	if err := i.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOpenNamesTheJobAndTheStepThatFailed(t *testing.T) {
 	r := jobs.NewRegistry()
 	closed := 0

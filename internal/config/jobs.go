@@ -43,18 +43,67 @@ func takesSettings(job reflect.Value) bool {
 	return false
 }
 
-// jobs checks the settings of every job that the file has a table for.
+// jobs checks the settings of every job that there is a table for, and asks those that will run.
 func (c *checker) jobs() {
 	if c.options.Settings == nil {
 		return
 	}
+	var fed map[string]bool
+	if c.options.AskJobs {
+		fed = c.fed()
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.config.Jobs)) {
 		path := join("jobs", name)
-		if settings, ok := c.options.Settings(name); ok {
-			decodeJob(c.collector, name, c.config.Jobs[name], settings)
-		} else {
+		settings, ok := c.options.Settings(name)
+		if !ok {
 			c.addf(path, "is no registered job: %s%s", c.meant(name), c.registered())
+			continue
 		}
+		before := len(c.faults)
+		decodeJob(c.collector, name, c.config.Jobs[name], settings)
+		if fed[name] && len(c.faults) == before {
+			c.ask(path, settings)
+		}
+		delete(fed, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(fed)) {
+		if settings, ok := c.options.Settings(name); ok {
+			c.ask(join("jobs", name), settings)
+		}
+	}
+}
+
+// fed are the jobs that queues lead to.
+func (c *checker) fed() map[string]bool {
+	all := map[string]bool{}
+	for _, q := range c.config.Queues {
+		for _, job := range q.Jobs {
+			all[job] = true
+		}
+		if q.Job != "" {
+			all[q.Job] = true
+		}
+	}
+	return all
+}
+
+// ask lets a job say what is wrong with its settings: "key: problem" for each fault.
+func (c *checker) ask(path string, settings any) {
+	job, ok := settings.(interface{ CheckSettings() error })
+	if !ok {
+		return
+	}
+	err := job.CheckSettings()
+	if err == nil {
+		return
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		key, problem, keyed := strings.Cut(line, ": ")
+		if !keyed || strings.ContainsAny(key, " ,") {
+			c.addf(path, "%s", line)
+			continue
+		}
+		c.addf(path+"."+key, "%s", problem)
 	}
 }
 

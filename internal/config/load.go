@@ -36,6 +36,9 @@ type Options struct {
 	Settings func(job string) (settings any, known bool)
 	// Jobs are the names of the registered jobs, for advice about an unknown one.
 	Jobs []string
+	// AskJobs asks each job that a queue leads to what is wrong with its settings (CheckSettings): it
+	// will run here. A command that only publishes, say, needs no secret of a job.
+	AskJobs bool
 }
 
 // Layer is a set of values laid over the file, by key paths or as nested tables.

@@ -49,8 +49,8 @@ type Job struct {
 // New returns the job with its defaults.
 func New() *Job { return &Job{Source: "/stationmaster", Timeout: outbound.DefaultTimeout} }
 
-// Provision checks the settings and tells all that is wrong with them.
-func (j *Job) Provision(context.Context, *jobs.Env) error {
+// CheckSettings tells all that is wrong with the settings.
+func (j *Job) CheckSettings() error {
 	var errs [3]error
 	j.to, errs[0] = outbound.ParseURL("collector_url", j.CollectorURL, j.AllowPrivate)
 	probe := event.New()
@@ -60,8 +60,13 @@ func (j *Job) Provision(context.Context, *jobs.Env) error {
 	if j.Timeout <= 0 {
 		errs[2] = fmt.Errorf("timeout: %s: must be more than 0", j.Timeout)
 	}
-	j.client = outbound.New(outbound.Options{AllowPrivate: j.AllowPrivate, Timeout: j.Timeout})
 	return errors.Join(errs[:]...)
+}
+
+// Provision makes the client.
+func (j *Job) Provision(context.Context, *jobs.Env) error {
+	j.client = outbound.New(outbound.Options{AllowPrivate: j.AllowPrivate, Timeout: j.Timeout})
+	return nil
 }
 
 // HandleBatch posts messages and answers by index.

@@ -173,7 +173,7 @@ func TestABodyWithoutATypeIsLeftOut(t *testing.T) {
 
 func TestProvisionTellsAllFaultsAtOnce(t *testing.T) {
 	_, err := open(t, func(j *analytics.Job) { *j = analytics.Job{CollectorURL: "http://10.0.0.1/", Timeout: -1} })
-	want := `job analytics: provision: collector_url: address 10.0.0.1 is refused: private; allow_private = true allows it
+	want := `job analytics: settings: collector_url: address 10.0.0.1 is refused: private; allow_private = true allows it
 source: "": must be a URI or the path of one
 timeout: -1ns: must be more than 0`
 	if err == nil || err.Error() != want {

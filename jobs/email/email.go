@@ -64,9 +64,9 @@ func New() *Job {
 	return &Job{TLS: opportunistic, Subject: "You have been invited", Timeout: 15 * time.Second}
 }
 
-// Provision checks the settings and tells all that is wrong with them. It does not dial: a mail
+// CheckSettings tells all that is wrong with the settings. Nothing dials before the first mail: a
 // server that is down for a moment must not keep a worker from starting.
-func (j *Job) Provision(_ context.Context, _ *jobs.Env) error {
+func (j *Job) CheckSettings() error {
 	return errors.Join(j.checkAddr(), j.checkFrom(), j.checkRest())
 }
 

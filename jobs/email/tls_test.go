@@ -169,7 +169,7 @@ func TestProvisionTellsAllFaultsAtOnce(t *testing.T) {
 		}
 		return nil
 	}, nil)
-	want := "job email: provision: " + `smtp_addr: port "0": must be 1 to 65535
+	want := "job email: settings: " + `smtp_addr: port "0": must be 1 to 65535
 from: "nobody": must be an address, like Example <no-reply@example.com>
 tls: "maybe": must be opportunistic, required or none
 subject: must be one line

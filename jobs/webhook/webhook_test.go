@@ -149,7 +149,7 @@ func TestProvisionTellsAllFaultsAtOnce(t *testing.T) {
 		_, err := open(t, func(j *webhook.Job) { j.URL, j.Secret = row.url, jobs.Secret(row.secret) })
 		got := ""
 		if err != nil {
-			got = strings.TrimPrefix(err.Error(), "job webhook: provision: ")
+			got = strings.TrimPrefix(err.Error(), "job webhook: settings: ")
 		}
 		if got != row.want {
 			t.Errorf("%s: %q, want %q", row.url, got, row.want)
