@@ -70,21 +70,21 @@ func (q *Queue) finished(ctx context.Context, d *queue.Delivery, info *jobs.Info
 	case done:
 		q.count.done.Add(1)
 		if log.Enabled(ctx, slog.LevelDebug) {
-			log.LogAttrs(ctx, slog.LevelDebug, "job done", delivery(d, elapsed)...)
+			log.LogAttrs(ctx, slog.LevelDebug, "job done", delivery(d, info, elapsed)...)
 		}
 	case later:
-		log.LogAttrs(ctx, slog.LevelInfo, "job asked for another time: the message comes back", delivery(d, elapsed, delayOf(o))...)
+		log.LogAttrs(ctx, slog.LevelInfo, "job asked for another time: the message comes back", delivery(d, info, elapsed, delayOf(o))...)
 	case retried:
 		q.count.retried.Add(1)
-		log.LogAttrs(ctx, slog.LevelWarn, "job failed: the message comes back", failure(d, o, why, delayOf(o))...)
+		log.LogAttrs(ctx, slog.LevelWarn, "job failed: the message comes back", failure(d, info, o, why, delayOf(o))...)
 	case rested:
 		q.count.retried.Add(1)
-		log.LogAttrs(ctx, slog.LevelWarn, "job asked for a pause: the queue rests here", failure(d, o, why, slog.Time("until", o.Decision.Until))...)
+		log.LogAttrs(ctx, slog.LevelWarn, "job asked for a pause: the queue rests here", failure(d, info, o, why, slog.Time("until", o.Decision.Until))...)
 	case died:
-		log.LogAttrs(ctx, slog.LevelError, "job failed for good: the message goes to the dead-letter queue", failure(d, o, why)...)
+		log.LogAttrs(ctx, slog.LevelError, "job failed for good: the message goes to the dead-letter queue", failure(d, info, o, why)...)
 	case returned:
 		log.LogAttrs(ctx, slog.LevelInfo, "job interrupted: the message comes back",
-			delivery(d, elapsed, slog.String("reason", string(o.Returned)))...)
+			delivery(d, info, elapsed, slog.String("reason", string(o.Returned)))...)
 	}
 }
 
@@ -112,8 +112,8 @@ func (q *Queue) logger(info *jobs.Info) *slog.Logger {
 // failure describes a failed run: which delivery, for how long, why, and the class and fingerprint
 // by which a dead letter of the same failure is found. Why is the reason as a template: the error's
 // own text may quote the message.
-func failure(d *queue.Delivery, o poller.Outcome, why deadletter.Record, more ...slog.Attr) []slog.Attr {
-	attrs := delivery(d, slog.Int("attempt", o.Attempt), slog.Duration("elapsed", o.Took), slog.String("err", why.Reason),
+func failure(d *queue.Delivery, info *jobs.Info, o poller.Outcome, why deadletter.Record, more ...slog.Attr) []slog.Attr {
+	attrs := delivery(d, info, slog.Int("attempt", o.Attempt), slog.Duration("elapsed", o.Took), slog.String("err", why.Reason),
 		slog.String("class", why.Class), slog.String("fingerprint", why.Fingerprint))
 	attrs = append(attrs, more...)
 	if p, ok := errors.AsType[*jobs.PanicError](o.Err); ok {
@@ -122,9 +122,14 @@ func failure(d *queue.Delivery, o poller.Outcome, why deadletter.Record, more ..
 	return attrs
 }
 
-// delivery names one delivery.
-func delivery(d *queue.Delivery, more ...slog.Attr) []slog.Attr {
-	attrs := make([]slog.Attr, 0, 4+len(more))
+// delivery names one delivery. The queue's own message_id is not what publish printed, where the
+// message came by a topic or from a dead-letter queue: then its stable id stands beside it.
+func delivery(d *queue.Delivery, info *jobs.Info, more ...slog.Attr) []slog.Attr {
+	attrs := make([]slog.Attr, 0, 5+len(more))
+	const longest = 100 // AWS's are 36; a sender may write anything
+	if info != nil && info.ID != d.MessageID && info.ID != "" && len(info.ID) <= longest {
+		attrs = append(attrs, slog.String("id", info.ID))
+	}
 	attrs = append(attrs, slog.String("message_id", d.MessageID), slog.Int("receive_count", d.Receives))
 	if d.GroupID != "" {
 		attrs = append(attrs, slog.String("group_id", d.GroupID))
@@ -134,7 +139,7 @@ func delivery(d *queue.Delivery, more ...slog.Attr) []slog.Attr {
 
 func (q *Queue) settled(ctx context.Context, d *queue.Delivery, did poller.Settlement, err error) {
 	if err != nil {
-		q.log.LogAttrs(ctx, slog.LevelWarn, "settle failed", delivery(d, slog.String("settlement", did.String()), slog.Any("err", err))...)
+		q.log.LogAttrs(ctx, slog.LevelWarn, "settle failed", delivery(d, nil, slog.String("settlement", did.String()), slog.Any("err", err))...)
 		return
 	}
 	switch did {
@@ -144,7 +149,7 @@ func (q *Queue) settled(ctx context.Context, d *queue.Delivery, did poller.Settl
 		q.count.released.Add(1)
 	case poller.DeadLettered:
 		q.count.deadLettered.Add(1)
-		q.log.LogAttrs(ctx, slog.LevelInfo, "dead-lettered", delivery(d)...)
+		q.log.LogAttrs(ctx, slog.LevelInfo, "dead-lettered", delivery(d, nil)...)
 	case poller.Hidden:
 	}
 }
@@ -217,7 +222,7 @@ func (q *Queue) note(ctx context.Context, d *queue.Delivery, what poller.Note, e
 		attrs = append(attrs, slog.Any("err", err))
 	}
 	if d != nil {
-		attrs = delivery(d, attrs...)
+		attrs = delivery(d, nil, attrs...)
 	}
 	q.log.LogAttrs(ctx, level, string(what), attrs...) //nolint:sloglint // the notes are constants of package poller
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,6 +93,19 @@ func TestHooksWriteOneRecordForWhatAnOperatorWantsToKnow(t *testing.T) {
 		{
 			"died", finish(poller.Outcome{Err: errAda, Decision: retry.Decision{Action: retry.DeadLetter}}),
 			[]map[string]any{of("ERROR", "job failed for good: the message goes to the dead-letter queue", failed)},
+		},
+		{
+			"died, and came by a topic", func(t *testing.T, h poller.Hooks) {
+				o := poller.Outcome{Err: errAda, Took: took, Attempt: 1, Decision: retry.Decision{Action: retry.DeadLetter}}
+				h.Finished(t.Context(), delivery(), &jobs.Info{Job: "mail", ID: "what-publish-printed"}, o)
+				h.Finished(t.Context(), delivery(), &jobs.Info{Job: "mail", ID: "m-1"}, o)
+				h.Finished(t.Context(), delivery(), &jobs.Info{Job: "mail", ID: strings.Repeat("x", 101)}, o)
+			},
+			[]map[string]any{
+				of("ERROR", "job failed for good: the message goes to the dead-letter queue", and(map[string]any{"id": "what-publish-printed"})),
+				of("ERROR", "job failed for good: the message goes to the dead-letter queue", failed),
+				of("ERROR", "job failed for good: the message goes to the dead-letter queue", failed),
+			},
 		},
 		{
 			"panicked", finish(poller.Outcome{Err: &jobs.PanicError{Value: "boom", Stack: []byte("goroutine 1")}, Decision: retry.Decision{Action: retry.Again, Spends: true}}),

@@ -217,7 +217,7 @@ func TestNoSecretIsToldAnywhere(t *testing.T) {
 func (k *kit) toldEverything(t *testing.T) {
 	t.Helper()
 	keys := []string{
-		"level", "msg", "queue", "job", "message_id", "receive_count", "group_id", "elapsed", "err",
+		"level", "msg", "queue", "job", "id", "message_id", "receive_count", "group_id", "elapsed", "err",
 		"attempt", "class", "fingerprint", "delay", "until", "reason", "settlement", "failed", "stack",
 	}
 	told := map[string]bool{}
