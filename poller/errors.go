@@ -34,7 +34,7 @@ func (e *timeoutError) Class() string { return "timeout" }
 type unknownKindError struct{ queue string }
 
 func (e *unknownKindError) Error() string {
-	return "no job of queue " + e.queue + " takes this kind of message"
+	return "no job of queue " + e.queue + " takes this kind of message: add it to the queue's jobs"
 }
 
 // Class names the failure in a dead letter's record.
