@@ -9,6 +9,11 @@ import (
 func (s *state) configCommand() *cobra.Command {
 	check := &cobra.Command{
 		Use: "check", Short: "Say everything that is wrong with the configuration, or that nothing is",
+		Long: `Say everything that is wrong with the configuration, or that nothing is: also what the
+jobs that queues lead to have against their settings. Nothing is started and nobody is
+asked, neither AWS nor a server of a job.
+
+Exit codes: 0 no faults, 2 faults.`,
 		Example: example("worker config check", "worker config check --config production.toml"),
 		Args:    want(),
 		RunE: func(*cobra.Command, []string) error {
@@ -36,15 +41,15 @@ func (s *state) configCommand() *cobra.Command {
 		Example: example("worker config show", "worker config show --json"),
 		Args:    want(),
 		RunE: func(*cobra.Command, []string) error {
-			c, err := worker.CheckConfig(s.workerOptions())
+			settings, err := worker.ShowConfig(s.workerOptions())
 			if err != nil {
 				return err
 			}
 			if s.json {
-				return s.encode(c.Settings)
+				return s.encode(settings)
 			}
-			rows := make([][]string, len(c.Settings))
-			for i, v := range c.Settings {
+			rows := make([][]string, len(settings))
+			for i, v := range settings {
 				rows[i] = []string{v.Key, v.Value, v.Origin}
 			}
 			s.table(rows)

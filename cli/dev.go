@@ -77,6 +77,9 @@ func (s *state) tellCommand(verb, short string, addr *string) *cobra.Command {
 			if err != nil {
 				return usagef("", "dev %s %s: %v", verb, args[0], err)
 			}
+			if s.json {
+				return s.encode(map[string]any{"receiver": args[0], "broken": verb == "break"})
+			}
 			if verb == "break" {
 				s.printf("%s is broken: its jobs fail and are retried until it is mended or their attempts are spent\n", args[0])
 			} else {
@@ -150,8 +153,20 @@ func (s *state) banner(info worker.DevInfo, w *worker.Worker) {
 	s.printf("%s\n", head)
 	s.table(lines(stations))
 	if topic := firstTopic(stations); topic != "" {
-		s.printf("try:  %s publish %s '{\"event\":\"user_invited\",\"email\":\"ada@example.com\"}'\n", s.name, topic)
+		s.printf("try:  %s publish %s '{\"event\":\"user_invited\",\"email\":\"ada@example.com\"}'%s\n", s.name, topic, s.tryFlags(topic, info))
 	}
+}
+
+// tryFlags are what publish needs to get a message to this topic of this dev worker.
+func (s *state) tryFlags(topic string, info worker.DevInfo) string {
+	flags := ""
+	if strings.HasSuffix(topic, ".fifo") {
+		flags += " --group-id ada --dedup-id 1"
+	}
+	if at := strings.TrimPrefix(info.Endpoint, "http://"); at != worker.DefaultDevAddr {
+		flags += " --aws-addr " + at
+	}
+	return flags
 }
 
 func firstTopic(stations []worker.Station) string {

@@ -41,8 +41,9 @@ func exitCode(err error) int {
 	return ExitFailed
 }
 
-// report prints err: one line for each thing that is wrong, and what to do about it.
-func report(w io.Writer, err error) {
+// report prints err: one line for each thing that is wrong, and what to do about it. The name is how
+// to call this program again.
+func report(w io.Writer, name string, err error) {
 	var said *quiet
 	if err == nil || errors.As(err, &said) {
 		return
@@ -52,12 +53,21 @@ func report(w io.Writer, err error) {
 		return
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		if line = strings.TrimSpace(line); line != "" {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "":
+		case strings.HasPrefix(line, "worker: "), strings.HasPrefix(line, "worker "): // a command says its path
+			fmt.Fprintln(w, line)
+		default:
 			fmt.Fprintln(w, "worker: "+line)
 		}
 	}
 	var fixed interface{ Fix() string }
 	if errors.As(err, &fixed) && fixed.Fix() != "" {
-		fmt.Fprintln(w, "worker: try: "+fixed.Fix())
+		fix := fixed.Fix()
+		if command, ok := strings.CutPrefix(fix, "worker "); ok {
+			fix = name + " " + strings.ReplaceAll(command, ", or worker ", ", or "+name+" ")
+		}
+		fmt.Fprintln(w, "worker: try: "+fix)
 	}
 }

@@ -14,7 +14,10 @@ func (s *state) jobsCommand() *cobra.Command {
 		Example: example("worker jobs list", "worker jobs list --json"),
 		Args:    want(),
 		RunE: func(*cobra.Command, []string) error {
-			all := worker.ListJobs(s.workerOptions())
+			all, err := worker.ListJobs(s.workerOptions())
+			if err != nil {
+				s.notef("the configuration has faults, so no queue of a job is told: try: %s config check", s.name)
+			}
 			if s.json {
 				return s.encode(all)
 			}

@@ -25,7 +25,7 @@ func (s *state) pauseCommand() *cobra.Command {
 		Long: `Let a queue of the running worker rest: it is not polled, the jobs that run go on, and
 what waits for its start goes back. No message spends an attempt.` + tellHelp,
 		Example: example("worker pause email --for 10m", "worker pause email"),
-		Args:    want("QUEUE"),
+		Args:    want("QUEUE"), ValidArgsFunction: s.queues,
 	}
 	overrides := s.adminFlag(cmd)
 	cmd.Flags().DurationVar(&length, "for", 0, "for how long, such as 10m (default until it is resumed)")
@@ -49,7 +49,7 @@ func (s *state) resumeCommand() *cobra.Command {
 		Use: "resume QUEUE", Short: "Let a paused queue of the running worker go on",
 		Long:    `End every pause of a queue of the running worker, also one of a job or of the breaker.` + tellHelp,
 		Example: example("worker resume email"),
-		Args:    want("QUEUE"),
+		Args:    want("QUEUE"), ValidArgsFunction: s.queues,
 	}
 	overrides := s.adminFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

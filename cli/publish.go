@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -29,6 +30,7 @@ func (s *state) publishCommand() *cobra.Command {
 	return s.putCommand("publish", "topic", "Publish a message to a topic",
 		example(`worker publish invitations '{"event":"user_invited","email":"ada@example.com"}'`,
 			`worker publish invitations - --attr plan=gold < body.json`),
+		s.topics,
 		func(ctx context.Context, o *worker.Operator, to string, m queue.Message) (string, error) {
 			return o.Publish(ctx, to, m)
 		})
@@ -37,6 +39,7 @@ func (s *state) publishCommand() *cobra.Command {
 func (s *state) sendCommand() *cobra.Command {
 	return s.putCommand("send", "queue", "Send a message to a queue, past every topic",
 		example(`worker send email '{"event":"user_invited","email":"ada@example.com"}'`, `worker send email - < body.json`),
+		s.queues,
 		func(ctx context.Context, o *worker.Operator, to string, m queue.Message) (string, error) {
 			return o.Send(ctx, to, m)
 		})
@@ -44,7 +47,7 @@ func (s *state) sendCommand() *cobra.Command {
 
 type put func(ctx context.Context, o *worker.Operator, to string, m queue.Message) (id string, err error)
 
-func (s *state) putCommand(verb, object, short, examples string, do put) *cobra.Command {
+func (s *state) putCommand(verb, object, short, examples string, complete cobra.CompletionFunc, do put) *cobra.Command {
 	m := message{command: verb, object: object}
 	cmd := &cobra.Command{
 		Use: verb + " " + strings.ToUpper(object) + " BODY", Short: short,
@@ -52,12 +55,12 @@ func (s *state) putCommand(verb, object, short, examples string, do put) *cobra.
 
 When no variable and no setting says which AWS is meant and "worker dev" runs on this
 machine, the message goes to its embedded SNS and SQS.`,
-		Example: examples, Args: want(strings.ToUpper(object), "BODY"),
+		Example: examples, Args: want(strings.ToUpper(object), "BODY"), ValidArgsFunction: complete,
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&m.attributes, "attr", nil, "a message attribute `name=value`, type String; may be repeated")
-	f.StringVar(&m.groupID, "group-id", "", "the MessageGroupId")
-	f.StringVar(&m.dedup, "dedup-id", "", "the MessageDeduplicationId (FIFO)")
+	f.StringVar(&m.groupID, "group-id", "", "the MessageGroupId: FIFO needs one")
+	f.StringVar(&m.dedup, "dedup-id", "", "the MessageDeduplicationId (FIFO); with --count each has its number behind it")
 	f.IntVar(&m.count, "count", 1, "how many times")
 	f.StringVar(&m.addr, "aws-addr", worker.DefaultDevAddr, "where to look for a dev worker")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -83,7 +86,7 @@ func (s *state) put(ctx context.Context, m *message, to, body string, do put) er
 	if m.count == 1 {
 		id, err := do(ctx, o, to, filled)
 		if err != nil {
-			return err
+			return withFlag(err, filled)
 		}
 		return s.said(m, to, id, 1, o.Where)
 	}
@@ -96,13 +99,17 @@ func (s *state) putMany(ctx context.Context, m *message, o *worker.Operator, to 
 	defer bar.end()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(publishers)
-	for range m.count {
+	for n := range m.count {
+		one := filled
+		if m.dedup != "" {
+			one.DeduplicationID = fmt.Sprintf("%s-%d", m.dedup, n+1) // or all but the first would be taken for copies
+		}
 		group.Go(func() error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if _, err := do(ctx, o, to, filled); err != nil {
-				return err
+			if _, err := do(ctx, o, to, one); err != nil {
+				return withFlag(err, one)
 			}
 			bar.step()
 			return nil
@@ -114,6 +121,18 @@ func (s *state) putMany(ctx context.Context, m *message, o *worker.Operator, to 
 		return fmt.Errorf("%w: %d of %d were accepted", err, bar.count(), m.count)
 	}
 	return s.said(m, to, "", m.count, o.Where)
+}
+
+// withFlag adds the flag that a FIFO queue or topic asked for.
+func withFlag(err error, m queue.Message) error {
+	switch text := err.Error(); {
+	case !errors.Is(err, queue.ErrRejected):
+	case m.GroupID == "" && strings.Contains(text, "MessageGroupId"):
+		return fmt.Errorf("%w; give it with --group-id", err)
+	case m.DeduplicationID == "" && strings.Contains(text, "MessageDeduplicationId"):
+		return fmt.Errorf("%w; give it with --dedup-id", err)
+	}
+	return err
 }
 
 func (s *state) said(m *message, to, id string, n int, where string) error {

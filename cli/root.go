@@ -16,7 +16,7 @@ func execute(ctx context.Context, s *state) int {
 	root.SetOut(s.stdout)
 	root.SetErr(s.stderr)
 	err := root.ExecuteContext(ctx)
-	report(s.stderr, err)
+	report(s.stderr, s.name, err)
 	return exitCode(err)
 }
 
@@ -41,6 +41,9 @@ Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.`
 	return root
 }
 
+// typos are the letters that may be wrong in a command for another one to be meant.
+const typos = 2
+
 // group is a command that only has commands.
 func (s *state) group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
@@ -58,6 +61,7 @@ func known(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	fix := cmd.CommandPath() + " --help"
+	cmd.SuggestionsMinimumDistance = typos
 	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
 		fix = cmd.CommandPath() + " " + strings.Join(like, ", or "+cmd.CommandPath()+" ")
 	}
@@ -70,7 +74,11 @@ func want(names ...string) cobra.PositionalArgs {
 		fix := cmd.CommandPath() + " --help"
 		switch {
 		case len(args) < len(names):
-			return usagef(fix, "%s: %s is missing", cmd.CommandPath(), strings.Join(names[len(args):], " and "))
+			verb := "is"
+			if len(names)-len(args) > 1 {
+				verb = "are"
+			}
+			return usagef(fix, "%s: %s %s missing", cmd.CommandPath(), strings.Join(names[len(args):], " and "), verb)
 		case len(args) > len(names):
 			return usagef(fix, "%s: unexpected argument %q", cmd.CommandPath(), args[len(names)])
 		}

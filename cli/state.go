@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -49,15 +50,16 @@ func process(options []worker.Option) *state {
 	}
 }
 
-// programName is what to type to run this program again: under go run the binary is temporary.
+// goRun are the paths of what go run starts: built a moment ago, or kept in the build cache.
+var goRun = regexp.MustCompile(`/go-build\d+/b\d+/exe/[^/]+$|/[0-9a-f]{2}/[0-9a-f]{64}-d/[^/]+$`)
+
+// programName is what to type to run this program again: what was typed, and go run again where that
+// has started it.
 func programName(path string) string {
-	if strings.Contains(path, "/go-build") && strings.Contains(path, "/exe/") {
+	if goRun.MatchString(path) {
 		return "go run ./cmd/" + path[strings.LastIndexByte(path, '/')+1:]
 	}
-	if strings.HasPrefix(path, "./") || !strings.Contains(path, "/") {
-		return path
-	}
-	return path[strings.LastIndexByte(path, '/')+1:]
+	return path
 }
 
 func isTerminal(f *os.File) bool {

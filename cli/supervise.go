@@ -61,7 +61,7 @@ func (s *state) draining(w *worker.Worker, sig os.Signal) {
 	if n := w.Busy(); n > 0 {
 		text += fmt.Sprintf(" · %s running: up to %v", count(n, "job"), w.DrainTimeout())
 	}
-	if left := time.Until(w.PollsEnd()).Round(time.Second); left > 0 && !w.CutsPolls() {
+	if left := min(time.Until(w.PollsEnd()).Round(time.Second), w.DrainTimeout()); left > 0 && !w.CutsPolls() {
 		text += fmt.Sprintf(" · open poll: up to %v", left)
 	}
 	s.notef("%s · again to cut it short", text)

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 
@@ -20,30 +21,51 @@ type Checked struct {
 	File string
 	// Topics, Queues and Subscriptions count what it declares.
 	Topics, Queues, Subscriptions int
-	Settings                      []Setting
 	// Warnings are settings that work but were hardly meant.
 	Warnings []string
 }
 
-// CheckConfig reads the configuration as a worker would and starts nothing. The error has a line for
-// each fault.
+// CheckConfig reads the configuration as a worker would, asks the jobs that queues lead to about their
+// settings, and starts nothing. The error has a line for each fault.
 func CheckConfig(o Options) (Checked, error) {
 	o.fill()
-	loaded, err := load(&o)
+	loaded, err := loadToRun(&o)
 	if err != nil {
 		return Checked{}, err
 	}
 	c := Checked{
 		File: loaded.File, Topics: len(loaded.Config.Topics), Queues: len(loaded.Config.Queues),
-		Subscriptions: len(loaded.Config.Subscriptions),
+		Subscriptions: len(loaded.Config.Subscriptions), Warnings: []string{},
 	}
 	for _, f := range loaded.Warnings {
 		c.Warnings = append(c.Warnings, f.String())
 	}
-	for _, v := range loaded.Show() {
-		c.Settings = append(c.Settings, Setting{Key: v.Key, Value: v.Value, Origin: v.Origin})
-	}
 	return c, nil
+}
+
+// ShowConfig returns every effective setting, in the order of the keys. What only a job has against
+// its settings does not keep them from being seen.
+func ShowConfig(o Options) ([]Setting, error) {
+	o.fill()
+	loaded, err := load(&o)
+	if err != nil {
+		return nil, err
+	}
+	var all []Setting
+	for _, v := range loaded.Show() {
+		all = append(all, Setting{Key: v.Key, Value: v.Value, Origin: v.Origin})
+	}
+	return all, nil
+}
+
+// Declared returns the keys of the topics and of the queues in the configuration, sorted.
+func Declared(o Options) (topics, queues []string, err error) {
+	o.fill()
+	loaded, err := load(&o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return slices.Sorted(maps.Keys(loaded.Config.Topics)), slices.Sorted(maps.Keys(loaded.Config.Queues)), nil
 }
 
 // Job describes a registered job.
@@ -57,11 +79,13 @@ type Job struct {
 	Queues []string `json:"queues"`
 }
 
-// ListJobs describes the registered jobs. Queues are told when the configuration has no faults.
-func ListJobs(o Options) []Job {
+// ListJobs describes the registered jobs. The error is of the configuration; the jobs are told all the
+// same, without their queues.
+func ListJobs(o Options) ([]Job, error) {
 	o.fill()
 	queues := map[string][]string{}
-	if loaded, err := load(&o); err == nil {
+	loaded, err := load(&o)
+	if err == nil {
 		for _, s := range specsOf(loaded.Config) {
 			for _, job := range s.jobNames() {
 				queues[job] = append(queues[job], s.queue.Name)
@@ -74,7 +98,7 @@ func ListJobs(o Options) []Job {
 			all = append(all, describe(d, queues[name]))
 		}
 	}
-	return all
+	return all, err
 }
 
 func describe(d *jobs.Definition, queues []string) Job {

@@ -24,8 +24,8 @@ import (
 const identifyTimeout = 20 * time.Second
 
 // errNoRegion says that nobody told where the queues are.
-var errNoRegion = errors.New("no AWS region: set AWS_REGION, or a profile that has one with AWS_PROFILE; " +
-	"to try this without an account: worker dev")
+var errNoRegion = &exitError{"no AWS region: set AWS_REGION, or a profile that has one with AWS_PROFILE; " +
+	"to try this without an account: worker dev", 2}
 
 // awsConfig is where AWS is and who we are: what the caller gave, else AWS's default chain with what
 // the configuration says over it.

@@ -1,6 +1,9 @@
 package worker_test
 
 import (
+	"context"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -8,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/stationmaster/worker/jobs"
 	"github.com/stationmaster/worker/worker"
 )
 
@@ -41,5 +45,38 @@ func TestANastyDevWorkerIsSlowToChange(t *testing.T) {
 		if got := read.Attributes["VisibilityTimeout"]; got != want {
 			t.Errorf("nasty %v: VisibilityTimeout reads %s, want %s", nasty, got, want)
 		}
+	}
+}
+
+// What a nasty dev worker has just applied does not show yet; that is no reason to cry out.
+func TestANastyDevWorkerFindsNoFaultWithItsOwnTopology(t *testing.T) {
+	registry := jobs.NewRegistry()
+	jobs.AddTo(registry, "mail", func(context.Context, *jobs.Message[string]) error { return nil })
+	file := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(file, []byte("[admin]\naddr = \"off\"\n[queues.mail]\njob = \"mail\"\nvisibility_timeout = \"60s\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := &lines{}
+	dev, err := worker.StartDev(t.Context(), worker.Options{ConfigFile: file, Jobs: registry, LogTo: log}, worker.DevOptions{Addr: "127.0.0.1:0", Nasty: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := dev.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	w, err := dev.Worker(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Stations(); len(got) != 1 || got[0].State != "ready" {
+		t.Errorf("stations %+v, want one that is ready", got)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if log.String() != "" {
+		t.Errorf("it says:\n%s", log)
 	}
 }

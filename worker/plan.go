@@ -14,12 +14,22 @@ import (
 )
 
 // load reads the configuration against the registered jobs.
-func load(o *Options) (*config.Loaded, error) {
-	// Its error has a line for each fault, and each names its key: a prefix would be on the first only.
-	return config.Load(config.Options{
+func load(o *Options) (*config.Loaded, error) { return config.Load(o.configOptions()) }
+
+// loadToRun reads it for a worker: the jobs, too, must like their settings.
+func loadToRun(o *Options) (*config.Loaded, error) {
+	c := o.configOptions()
+	c.AskJobs = true
+	return config.Load(c)
+}
+
+// configOptions says where the configuration comes from. The error of reading it has a line for each
+// fault, and each names its key: a prefix would be on the first only.
+func (o *Options) configOptions() config.Options {
+	return config.Options{
 		File: o.ConfigFile, Environ: o.Environ, Flags: o.Flags, Layers: o.layers,
 		Settings: o.settings, Jobs: o.Jobs.Names(),
-	})
+	}
 }
 
 // loggerOf makes the logger; the configuration has checked the level.

@@ -18,16 +18,16 @@ const tellTimeout = 5 * time.Second
 // ErrNoAdmin says that no worker answers where the configuration says that one does.
 var ErrNoAdmin = errors.New("no worker answers")
 
-// tellError is what a running worker refused.
-type tellError struct {
+// exitError is an error that asks for an exit code.
+type exitError struct {
 	text string
 	code int
 }
 
-func (e *tellError) Error() string { return e.text }
+func (e *exitError) Error() string { return e.text }
 
-// ExitCode is the exit code for usage when the request was wrong.
-func (e *tellError) ExitCode() int { return e.code }
+// ExitCode is 2 when a command or the configuration is at fault.
+func (e *exitError) ExitCode() int { return e.code }
 
 // PauseQueue lets a queue of a running worker rest for d; 0 is until it is resumed. The worker is
 // found by the same configuration: admin.addr, and admin.token when there is one.
@@ -90,13 +90,13 @@ func refused(at string, status int, text string) error {
 	const usage, failed = 2, 1
 	switch {
 	case status == http.StatusNotFound && strings.Contains(text, "is no queue"), status == http.StatusBadRequest:
-		return &tellError{text, usage}
+		return &exitError{text, usage}
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
-		return &tellError{fmt.Sprintf(`the worker on %s takes no orders: give it an admin.token, or a socket with admin.addr = "unix:/path"`, at), failed}
+		return &exitError{fmt.Sprintf(`the worker on %s takes no orders: give it an admin.token, or a socket with admin.addr = "unix:/path"`, at), failed}
 	case status == http.StatusUnauthorized:
-		return &tellError{text + ": set admin.token, or WORKER_ADMIN__TOKEN, as the worker has it", failed}
+		return &exitError{text + ": set admin.token, or WORKER_ADMIN__TOKEN, as the worker has it", failed}
 	}
-	return &tellError{fmt.Sprintf("the worker on %s answered %d: %s", at, status, text), failed}
+	return &exitError{fmt.Sprintf("the worker on %s answered %d: %s", at, status, text), failed}
 }
 
 // adminClient reaches an admin address as the configuration writes it.
@@ -110,11 +110,11 @@ func adminClient(at string) (client *http.Client, base string, err error) {
 		}}, "http://admin", nil
 	}
 	if at == adminOff {
-		return nil, "", &tellError{"admin.addr is off: name where the worker listens with --admin-addr", 2}
+		return nil, "", &exitError{"admin.addr is off: name where the worker listens with --admin-addr", 2}
 	}
 	host, port, err := net.SplitHostPort(at)
 	if err != nil || port == "0" {
-		return nil, "", &tellError{fmt.Sprintf("admin.addr %q does not say where the worker listens: name it with --admin-addr", at), 2}
+		return nil, "", &exitError{fmt.Sprintf("admin.addr %q does not say where the worker listens: name it with --admin-addr", at), 2}
 	}
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "127.0.0.1" // it listens everywhere, so here, too
