@@ -14,11 +14,11 @@ help: ## List what can be made
 
 .PHONY: run
 run: ## Run the worker with an embedded SNS+SQS: nothing else is needed
-	go run ./cmd/worker dev
+	@go run ./cmd/worker dev
 
 .PHONY: dev
 dev: ## Run only the embedded SNS+SQS with the topology applied
-	go run ./cmd/worker dev --aws-only
+	@go run ./cmd/worker dev --aws-only
 
 .PHONY: build
 build: ## Build bin/worker

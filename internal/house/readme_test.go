@@ -1,0 +1,73 @@
+package house_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// goBlock is a fenced block of Go.
+var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
+
+// README's job, the test of it and the test with localaws, each in the frame that README leaves out.
+const (
+	jobTest = "package greet_test\n\nimport (\n\"testing\"\n\n\"github.com/stationmaster/worker/jobs/greet\"\n" +
+		"\"github.com/stationmaster/worker/jobs/jobstest\"\n\"github.com/stationmaster/worker/retry\"\n)\n\n"
+	serverTest = "package greet_test\n\nimport (\n\"net/http\"\n\"testing\"\n\n\"github.com/aws/aws-sdk-go-v2/aws\"\n" +
+		"\"github.com/aws/aws-sdk-go-v2/credentials\"\n\"github.com/aws/aws-sdk-go-v2/service/sqs\"\n\n" +
+		"\"github.com/stationmaster/worker/localaws\"\n)\n\nfunc TestServer(t *testing.T) {\n"
+	serverUse = "\n_, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(\"http://sqs.test/000000000000/none\")})\n" +
+		"if err == nil {\nt.Error(\"received from no queue\")\n}\n}\n"
+)
+
+// What README shows is compiled as a job of this module, and its tests are run.
+func TestTheGoOfREADMEWorks(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := goBlock.FindAllStringSubmatch(string(text), -1)
+	if len(blocks) != 3 {
+		t.Fatalf("README has %d blocks of Go, want the job, its test and localaws", len(blocks))
+	}
+	top, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	over := map[string]string{}
+	for name, source := range map[string]string{
+		"greet.go":       blocks[0][1],
+		"greet_test.go":  jobTest + blocks[1][1],
+		"server_test.go": serverTest + blocks[2][1] + serverUse,
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		over[filepath.Join(top, "jobs", "greet", name)] = path
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": over})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "greet.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, "./jobs/greet")
+	build.Dir = top
+	if said, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	run := exec.CommandContext(t.Context(), binary, "-test.v")
+	run.Dir = dir
+	said, err := run.CombinedOutput()
+	if err != nil || strings.Count(string(said), "--- PASS") != 2 {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
