@@ -73,3 +73,23 @@ func TestPermissionsAreStatementsOfTheTopicsPolicy(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestAPermissionIsAddedToAPolicyThatIsOneStatement, which IAM lets stand without its list.
+func TestAPermissionIsAddedToAPolicyThatIsOneStatement(t *testing.T) {
+	k := newSNSKit(t)
+	k.topic(t, nil)
+	mine := `{"Sid":"mine","Effect":"Allow","Principal":"*","Action":"SNS:Publish","Resource":"` + snsTopicARN + `"}`
+	if _, err := k.sns.SetTopicAttributes(t.Context(), &sns.SetTopicAttributesInput{
+		TopicArn: aws.String(snsTopicARN), AttributeName: aws.String("Policy"), AttributeValue: aws.String(`{"Version":"2012-10-17","Statement":` + mine + `}`),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.sns.AddPermission(t.Context(), &sns.AddPermissionInput{
+		TopicArn: aws.String(snsTopicARN), Label: aws.String("one"), AWSAccountId: []string{"111111111111"}, ActionName: []string{"Publish"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := k.statements(t); len(got) != 2 || got["mine"] != mine || got["one"] == "" {
+		t.Errorf("statements %v, want mine as it was, and one", got)
+	}
+}
