@@ -66,7 +66,7 @@ func (c *call) inPolicies() string {
 func (c *call) mayUse(q *sqsQueue) error {
 	action := "sqs:" + strings.ToLower(c.inPolicies())
 	switch {
-	case c.def.own && (q.account != c.account || c.anonymous):
+	case iampolicy.OwnersOnly(c.action) && (q.account != c.account || c.anonymous):
 		// No policy can grant these.
 		return c.queueDenied(q, action, "because no resource-based policy allows the "+action+" action")
 	case c.action == "SetQueueAttributes":

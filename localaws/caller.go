@@ -3,6 +3,8 @@ package localaws
 import (
 	"net/http"
 	"strings"
+
+	"github.com/stationmaster/worker/internal/iampolicy"
 )
 
 // accountOf is the account that an access key names: its 12 digits, which may stand behind the prefix
@@ -66,7 +68,7 @@ func regionOf(host string) string {
 // authorize asks for credentials where AWS does. Queues can be open to everybody: whether this one
 // is, its policy says.
 func (c *call) authorize() error {
-	if !c.anonymous || c.def != nil && (c.def.open || c.service == "sqs" && !c.def.own) {
+	if !c.anonymous || c.def != nil && (c.def.open || c.service == "sqs" && !iampolicy.OwnersOnly(c.action)) {
 		return nil
 	}
 	return &apiError{Status: http.StatusForbidden, Code: "MissingAuthenticationToken", Message: "Request is missing Authentication Token"}

@@ -40,9 +40,6 @@ type action struct {
 	name, does string
 	lacks      string      // what is missing; empty: nothing
 	run        queryAction // nil: not implemented here
-	// own is an action of SQS that no policy can grant to another account. Source: "Cross-account
-	// permissions don't apply to this action", SQS API reference.
-	own bool
 	// open is an action that a request without credentials may ask for.
 	open bool
 	// as is the name that policies know the action by, when it is another: those of a batch are

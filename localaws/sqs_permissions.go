@@ -3,6 +3,8 @@ package localaws
 import (
 	"net/http"
 	"slices"
+
+	"github.com/stationmaster/worker/internal/iampolicy"
 )
 
 // Quotas of a queue's policy that the parameters can exceed already. Source: "Amazon SQS policy
@@ -12,18 +14,12 @@ const (
 	maxActions    = 7 // of a statement
 )
 
-// What AddPermission can grant, and what nobody can be granted. Actions on batches are granted with
-// those on one message. Source: AddPermission, SQS API reference.
-var (
-	grantable = []string{
-		"*", "ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl",
-		"ListDeadLetterSourceQueues", "PurgeQueue", "ReceiveMessage", "SendMessage",
-	}
-	ownersOnly = []string{
-		"AddPermission", "CancelMessageMoveTask", "CreateQueue", "DeleteQueue", "ListMessageMoveTasks", "ListQueueTags", "ListQueues",
-		"RemovePermission", "SetQueueAttributes", "StartMessageMoveTask", "TagQueue", "UntagQueue",
-	}
-)
+// grantable is what AddPermission can grant. Actions on batches are granted with those on one message.
+// Source: AddPermission, SQS API reference.
+var grantable = []string{
+	"*", "ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl",
+	"ListDeadLetterSourceQueues", "PurgeQueue", "ReceiveMessage", "SendMessage",
+}
 
 func overLimit(format string, args ...any) *apiError {
 	e := refuse("OverLimit", format, args...)
@@ -61,7 +57,7 @@ func (in *addPermissionInput) check() error {
 	}
 	for _, name := range in.Actions {
 		switch {
-		case slices.Contains(ownersOnly, name):
+		case iampolicy.OwnersOnly(name):
 			return badValue("Value SQS:%s for parameter ActionName is invalid. Reason: Only the queue owner is allowed to invoke this action.", name)
 		case !slices.Contains(grantable, name):
 			return badValue("Value SQS:%s for parameter ActionName is invalid. Reason: Please refer to the appropriate WSDL for a list of valid actions.", name)

@@ -60,6 +60,10 @@ var notShared = []string{
 	"ListQueueTags", "RemovePermission", "SetQueueAttributes", "StartMessageMoveTask", "TagQueue", "UntagQueue",
 }
 
+// OwnersOnly tells whether an action of SQS, by its name alone, is one that no policy gives to another
+// account.
+func OwnersOnly(action string) bool { return slices.Contains(notShared, action) }
+
 // Authorize decides whether a caller may do something to the queue or topic that carries the policy, as
 // AWS does when the caller's own account lets it do everything. To somebody of the account that owns
 // the resource, which is in the resource's ARN, all is allowed but what the policy denies. Services and
