@@ -156,12 +156,7 @@ func askDev(ctx context.Context, addr, method, path string) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", devSocket(port))
-		},
-	}}
+	client := socketClient(devSocket(port))
 	defer client.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(ctx, method, "http://dev"+path, http.NoBody)
 	if err != nil {

@@ -102,12 +102,7 @@ func refused(at string, status int, text string) error {
 // adminClient reaches an admin address as the configuration writes it.
 func adminClient(at string) (client *http.Client, base string, err error) {
 	if path, socket := strings.CutPrefix(at, adminSocket); socket {
-		return &http.Client{Transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				var d net.Dialer
-				return d.DialContext(ctx, "unix", path)
-			},
-		}}, "http://admin", nil
+		return socketClient(path), "http://admin", nil
 	}
 	if at == adminOff {
 		return nil, "", &exitError{"admin.addr is off: name where the worker listens with --admin-addr", 2}
@@ -121,6 +116,16 @@ func adminClient(at string) (client *http.Client, base string, err error) {
 	}
 	// No proxy of the environment: a token must not leave for it.
 	return &http.Client{Transport: &http.Transport{}}, "http://" + net.JoinHostPort(host, port), nil
+}
+
+// socketClient speaks HTTP over a unix socket, whatever host it is asked for.
+func socketClient(path string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		},
+	}}
 }
 
 // unwrapURL leaves out the method and the URL, which say nothing to an operator.
