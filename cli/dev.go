@@ -67,7 +67,7 @@ func (s *state) tellCommand(verb, short string, addr *string) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " mail|webhook|analytics", Short: short,
 		Example:   example("worker dev " + verb + " mail"),
-		ValidArgs: []string{"mail", "webhook", "analytics"},
+		ValidArgs: worker.Receivers(),
 		Args:      want("mail, webhook or analytics"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := worker.TellDev(cmd.Context(), *addr, verb, args[0])
