@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
@@ -23,6 +22,9 @@ import (
 
 // What make chaos runs: minutes in real time, against a server in another process than the workers.
 
+// chaosRest is how long a last worker may take for what the others have left.
+const chaosRest = 3 * time.Minute
+
 func chaos(t *testing.T) {
 	t.Helper()
 	if os.Getenv("STATIONMASTER_CHAOS") == "" {
@@ -34,23 +36,7 @@ func TestChaosFiftyKillsOver100000Messages(t *testing.T) {
 	chaos(t)
 	const messages, kills = 100_000, 50
 	o := newOutside(t)
-	file := config(t, killable)
-	o.apply(t, file)
-	o.fill(t, "tell", messages)
-	for range kills {
-		cmd, said := o.command(t, file, "run")
-		o.start(t, cmd)
-		before := o.distinct()
-		eventually(t, time.Minute, func() bool { return o.distinct() >= before+messages/(2*kills) }, said.String)
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = cmd.Wait() // it was killed
-	}
-	if o.distinct() == messages {
-		t.Fatal("all were handled before the last worker died: the kills proved nothing")
-	}
-	o.finish(t, file, "tell", messages)
+	o.surviveKills(t, messages, kills, chaosRest)
 	t.Logf("chaos: %d kill -9 over %d messages · %d handled · %d more than once · 0 lost", kills, messages, o.distinct(), o.repeated())
 }
 
@@ -128,7 +114,7 @@ func TestChaosRollingRestartOfFourWorkersLeavesNothingInFlight(t *testing.T) {
 		t.Errorf("after the last drain %+v, want none in flight and a backlog", left)
 	}
 	// fill's "0" to "4999" and the producer's numbers from 10,000 on.
-	o.finish(t, file, "tell", 5000+int(sent.Load()))
+	o.finish(t, file, "tell", 5000+int(sent.Load()), chaosRest)
 	if n := o.repeated(); n > 0 {
 		t.Errorf("%d messages were handled twice: a drain that ends well repeats nothing", n)
 	}
@@ -185,28 +171,13 @@ func TestChaosABadNetworkLosesNothing(t *testing.T) {
 		t.Errorf("the worker behind the bad network: %v\n%s", err, said)
 	}
 	o.endpoint = direct
-	o.finish(t, file, "tell", messages)
+	o.finish(t, file, "tell", messages, chaosRest)
 	failed := strings.Count(said.String(), "receive failed")
 	if failed < len(toxics) {
 		t.Errorf("only %d receives failed: the bad network was none\n%s", failed, said)
 	}
 	t.Logf("chaos: %d spells of bad network over %d messages · %d failed receives · %d handled · %d more than once · 0 lost",
 		3*len(toxics), messages, failed, o.distinct(), o.repeated())
-}
-
-func (o *outside) start(t *testing.T, cmd *exec.Cmd) {
-	t.Helper()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended, if all went well
-}
-
-func (o *outside) signal(t *testing.T, cmd *exec.Cmd, s syscall.Signal) {
-	t.Helper()
-	if err := cmd.Process.Signal(s); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // produce sends ten messages per tick until ctx ends, numbered from 10,000 on.
@@ -225,45 +196,9 @@ func (o *outside) produce(ctx context.Context, name string, every time.Duration,
 			return nil
 		case <-tick.C:
 		}
-		batch := make([]queue.Message, 0, queue.MaxBatch)
-		for i := range int64(queue.MaxBatch) {
-			batch = append(batch, queue.Message{Body: fmt.Sprintf("%q", fmt.Sprint(10_000+sent.Load()+i))})
-		}
-		if _, errs := q.Send(whole, batch); errors.Join(errs...) != nil {
+		if _, errs := q.Send(whole, numbered(10_000+int(sent.Load()), queue.MaxBatch)); errors.Join(errs...) != nil {
 			return errors.Join(errs...)
 		}
 		sent.Add(queue.MaxBatch)
 	}
-}
-
-// finish lets a last worker do the rest, and checks that every message was handled and nothing is left
-// anywhere.
-func (o *outside) finish(t *testing.T, file, name string, messages int) {
-	t.Helper()
-	cmd, said := o.command(t, file, "run")
-	o.start(t, cmd)
-	eventually(t, 3*time.Minute, func() bool { return o.distinct() == messages && o.counts(t, name) == awsapi.Counts{} },
-		func() string {
-			return fmt.Sprintf("%d of %d handled, %+v left\n%s", o.distinct(), messages, o.counts(t, name), said)
-		})
-	o.signal(t, cmd, syscall.SIGTERM)
-	o.signal(t, cmd, syscall.SIGINT) // no open poll brings anything
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the last worker: %v\n%s", err, said)
-	}
-	if left := o.counts(t, name+"-dlq"); left != (awsapi.Counts{}) {
-		t.Errorf("%+v in the dead-letter queue", left)
-	}
-}
-
-// repeated is how many messages were handled more than once.
-func (o *outside) repeated() (n int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, times := range o.told {
-		if times > 1 {
-			n++
-		}
-	}
-	return n
 }

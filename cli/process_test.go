@@ -112,14 +112,66 @@ func (o *outside) fill(t *testing.T, name string, n int) {
 	}
 	q := o.api.Queue(url, awsapi.QueueOptions{})
 	for from := 0; from < n; from += queue.MaxBatch {
-		batch := make([]queue.Message, 0, queue.MaxBatch)
-		for i := from; i < min(from+queue.MaxBatch, n); i++ {
-			batch = append(batch, queue.Message{Body: fmt.Sprintf("%q", fmt.Sprint(i))})
-		}
-		if _, errs := q.Send(t.Context(), batch); errors.Join(errs...) != nil {
+		if _, errs := q.Send(t.Context(), numbered(from, min(queue.MaxBatch, n-from))); errors.Join(errs...) != nil {
 			t.Fatal(errors.Join(errs...))
 		}
 	}
+}
+
+// numbered are n messages, whose bodies are the numbers from first on.
+func numbered(first, n int) []queue.Message {
+	batch := make([]queue.Message, n)
+	for i := range batch {
+		batch[i].Body = fmt.Sprintf("%q", fmt.Sprint(first+i))
+	}
+	return batch
+}
+
+func (o *outside) start(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended, if all went well
+}
+
+func (o *outside) signal(t *testing.T, cmd *exec.Cmd, s syscall.Signal) {
+	t.Helper()
+	if err := cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// finish lets a last worker do the rest, and checks that every message was handled and nothing is left
+// anywhere.
+func (o *outside) finish(t *testing.T, file, name string, messages int, within time.Duration) {
+	t.Helper()
+	cmd, said := o.command(t, file, "run")
+	o.start(t, cmd)
+	eventually(t, within, func() bool { return o.distinct() == messages && o.counts(t, name) == awsapi.Counts{} },
+		func() string {
+			return fmt.Sprintf("%d of %d handled, %+v left\n%s", o.distinct(), messages, o.counts(t, name), said)
+		})
+	if left := o.counts(t, name+"-dlq"); left != (awsapi.Counts{}) {
+		t.Errorf("%+v in the dead-letter queue", left)
+	}
+	o.signal(t, cmd, syscall.SIGINT)
+	o.signal(t, cmd, syscall.SIGINT) // no open poll brings anything
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the last worker: %v\n%s", err, said)
+	}
+}
+
+// repeated is how many messages were handled more than once.
+func (o *outside) repeated() (n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, times := range o.told {
+		if times > 1 {
+			n++
+		}
+	}
+	return n
 }
 
 func (o *outside) counts(t *testing.T, name string) awsapi.Counts {
@@ -165,14 +217,19 @@ max_receive_count = 100
 func TestKilledTenTimesEveryMessageIsHandled(t *testing.T) {
 	const messages, kills = 10_000, 10
 	o := newOutside(t)
+	o.surviveKills(t, messages, kills, time.Minute)
+	t.Logf("%d messages handled, %d of them more than once, through %d kills", messages, o.repeated(), kills)
+}
+
+// surviveKills kills so many workers in the middle of so many messages, and lets a last one do the rest.
+func (o *outside) surviveKills(t *testing.T, messages, kills int, rest time.Duration) {
+	t.Helper()
 	file := config(t, killable)
 	o.apply(t, file)
 	o.fill(t, "tell", messages)
-	for n := 1; n <= kills; n++ {
+	for range kills {
 		cmd, said := o.command(t, file, "run")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
+		o.start(t, cmd)
 		before := o.distinct()
 		// Each worker does a share and dies in the middle of the next.
 		eventually(t, time.Minute, func() bool { return o.distinct() >= before+messages/(2*kills) },
@@ -185,35 +242,7 @@ func TestKilledTenTimesEveryMessageIsHandled(t *testing.T) {
 	if o.distinct() == messages {
 		t.Fatal("all were handled before the last worker died: the kills proved nothing")
 	}
-	cmd, said := o.command(t, file, "run")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, time.Minute, func() bool { return o.distinct() == messages && o.counts(t, "tell") == awsapi.Counts{} },
-		func() string {
-			return fmt.Sprintf("%d of %d handled, %+v left\n%s", o.distinct(), messages, o.counts(t, "tell"), said)
-		})
-	if left := o.counts(t, "tell-dlq"); left != (awsapi.Counts{}) {
-		t.Errorf("%+v in the dead-letter queue", left)
-	}
-	twice := 0
-	o.mu.Lock()
-	for _, times := range o.told {
-		if times > 1 {
-			twice++
-		}
-	}
-	o.mu.Unlock()
-	t.Logf("%d messages handled, %d of them more than once, through %d kills", messages, twice, kills)
-	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Process.Signal(syscall.SIGINT); err != nil { // no open poll brings anything
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the last worker: %v\n%s", err, said)
-	}
+	o.finish(t, file, "tell", messages, rest)
 }
 
 const drainable = `
