@@ -145,28 +145,20 @@ func (b *batcher[E]) fill(batch []E, pace *pace, timer *time.Timer) []E {
 			continue
 		default:
 		}
-		if !armed || !patient {
-			linger := time.Duration(0)
-			if patient {
-				linger = pace.linger(queue.MaxBatch - 1)
-			}
-			timer.Reset(linger)
+		if !patient {
+			break
+		}
+		if !armed {
+			timer.Reset(pace.linger(queue.MaxBatch - 1))
 			armed = true
 		}
 		select {
 		case e := <-b.in:
 			add(e)
 		case <-timer.C:
-			pace.tick(time.Now(), len(batch)-1)
-			return batch
+			patient = false
 		case <-b.hurried:
-			select {
-			case e := <-b.in:
-				add(e)
-				continue
-			default:
-			}
-			return batch
+			patient = false
 		}
 	}
 	pace.tick(time.Now(), len(batch)-1)
