@@ -22,6 +22,8 @@ const (
 	Attribute = queue.StationmasterAttribute
 	// MaxBytes bounds the record as it is written.
 	MaxBytes = 2 << 10
+	// Unexplained stands for the fingerprint of what died without a record.
+	Unexplained = "------"
 )
 
 // ErrNoRoom says that a message has no room for a record: ten attributes already, or 1 MiB. Such

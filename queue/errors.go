@@ -18,6 +18,9 @@ var (
 	ErrCredentials = errors.New("credentials refused")
 	// ErrRejected says that the request itself is at fault and repeating it cannot help.
 	ErrRejected = errors.New("rejected")
+	// ErrUnanswered says that nobody knows whether the request was performed: its answer was lost, or
+	// the service failed in the middle of it.
+	ErrUnanswered = errors.New("no answer")
 )
 
 // At returns errs[i], or nil when errs is nil: the reading side of an index-aligned answer in
