@@ -88,6 +88,8 @@ type Destination struct {
 	// Unchanged: messages go as they are, with their record and their ids. Otherwise the record's
 	// failure is replaced by the mark of this replay, and FIFO queues get a fresh deduplication id.
 	Unchanged bool
+	// Marks: a worker of this program reads the queue, so that messages without a record get the mark, too.
+	Marks bool
 	// Counts reads the counts of the queue, for Pace.MaxBacklog; nil where there are none.
 	Counts func(ctx context.Context) (Counts, error)
 }
