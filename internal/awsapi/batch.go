@@ -24,7 +24,9 @@ type batch struct {
 	op, queue string
 	n         int
 	// handles are what the entries of a settle carry, and nothing else that could be invalid.
-	handles  []queue.ReceiptHandle
+	handles []queue.ReceiptHandle
+	// once: the request is not repeated here, and its caller must know what was lost.
+	once     bool
 	answered [queue.MaxBatch]bool
 	errs     []error
 }
@@ -81,6 +83,9 @@ func (b *batch) failed(err error) []error {
 
 func (b *batch) wrap(err error) error {
 	err = b.lost(err)
+	if b.once && unanswered(err) {
+		err = fmt.Errorf("%w: %w", queue.ErrUnanswered, err)
+	}
 	return &fault{op: b.op, name: b.queue, class: classify(err), err: err, handles: b.handles}
 }
 

@@ -113,6 +113,9 @@ func fix(class, err error) string {
 
 // classify tells the class of err by type, then by code, then by status; never by English text.
 func classify(err error) error {
+	if errors.Is(err, queue.ErrUnanswered) {
+		return queue.ErrUnanswered
+	}
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}

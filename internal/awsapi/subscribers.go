@@ -1,0 +1,125 @@
+package awsapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
+
+	"github.com/stationmaster/worker/queue"
+)
+
+// askedAtOnce is how many subscriptions are read at the same time.
+const askedAtOnce = 8
+
+// Subscription is one subscription of a topic.
+type Subscription struct {
+	ARN, TopicARN, Protocol, Endpoint string
+	// Raw: what it delivers has no envelope.
+	Raw bool
+}
+
+// SubscriptionsFailingTo returns the subscriptions, of all topics of this account and region, whose
+// redrive policy names the queue. There is no index of them: each subscription takes a request of its
+// own, at most most of them. whole says that no subscription was left out: neither beyond most nor
+// because the caller may not read it.
+func (c *Client) SubscriptionsFailingTo(ctx context.Context, queueARN string, most int) (found []Subscription, whole bool, err error) {
+	listed, whole, err := c.subscriptions(ctx, most)
+	if err != nil {
+		return nil, false, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var (
+		mu    sync.Mutex
+		wg    sync.WaitGroup
+		slots = make(chan struct{}, askedAtOnce)
+	)
+	for i := range listed {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if ctx.Err() != nil {
+				return
+			}
+			s, its, err := c.failsTo(ctx, &listed[i], queueARN)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case errors.Is(err, queue.ErrNotFound): // it has gone meanwhile
+			case errors.Is(err, queue.ErrDenied):
+				whole = false
+			case err != nil:
+				cancel(err)
+			case its:
+				found = append(found, s)
+			}
+		})
+	}
+	wg.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, false, err
+	}
+	slices.SortFunc(found, func(a, b Subscription) int { return strings.Compare(a.ARN, b.ARN) })
+	return found, whole, nil
+}
+
+// subscriptions lists at most most subscriptions, without those that nobody has confirmed.
+func (c *Client) subscriptions(ctx context.Context, most int) (all []snstypes.Subscription, whole bool, err error) {
+	var next *string
+	for {
+		page, err := c.allSubscriptionsPage(ctx, next)
+		if err != nil {
+			return nil, false, wrap("list the subscriptions", "", err)
+		}
+		for _, s := range page.Subscriptions {
+			if !strings.HasPrefix(value(s.SubscriptionArn), "arn:") {
+				continue
+			}
+			if len(all) == most {
+				return all, false, nil
+			}
+			all = append(all, s)
+		}
+		if next = page.NextToken; value(next) == "" {
+			return all, true, nil
+		}
+	}
+}
+
+func (c *Client) allSubscriptionsPage(ctx context.Context, next *string) (*sns.ListSubscriptionsOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	return c.topics.ListSubscriptions(ctx, &sns.ListSubscriptionsInput{NextToken: next})
+}
+
+// failsTo tells whether what a subscription cannot deliver goes to the queue.
+func (c *Client) failsTo(ctx context.Context, s *snstypes.Subscription, queueARN string) (Subscription, bool, error) {
+	attributes, err := c.SubscriptionAttributes(ctx, value(s.SubscriptionArn))
+	if err != nil {
+		return Subscription{}, false, err
+	}
+	if target(attributes["RedrivePolicy"]) != queueARN {
+		return Subscription{}, false, nil
+	}
+	return Subscription{
+		ARN: value(s.SubscriptionArn), TopicARN: value(s.TopicArn), Protocol: value(s.Protocol),
+		Endpoint: value(s.Endpoint), Raw: attributes["RawMessageDelivery"] == "true",
+	}, true, nil
+}
+
+// target is the queue that a redrive policy names; "" when it names none.
+func target(redrivePolicy string) string {
+	var policy struct {
+		Target string `json:"deadLetterTargetArn"`
+	}
+	if err := json.Unmarshal([]byte(redrivePolicy), &policy); err != nil {
+		return ""
+	}
+	return policy.Target
+}
