@@ -77,9 +77,7 @@ func template(err error, body string) string {
 	if err == nil {
 		return ""
 	}
-	text := printable(cut(err.Error(), maxText))
-	text = scrub(text, body)
-	text = normalise(text)
+	text := worded(err.Error(), body)
 	if framed, ok := errors.AsType[interface {
 		error
 		Frame() string
@@ -88,6 +86,9 @@ func template(err error, body string) string {
 	}
 	return cut(text, maxReason)
 }
+
+// worded is a text without anything that differs from message to message, and without anything of body.
+func worded(text, body string) string { return normalise(scrub(printable(cut(text, maxText)), body)) }
 
 // printable puts a space for what SQS refuses in an attribute or a terminal obeys.
 func printable(s string) string {

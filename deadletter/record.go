@@ -22,6 +22,8 @@ const (
 	Attribute = queue.StationmasterAttribute
 	// MaxBytes bounds the record as it is written.
 	MaxBytes = 2 << 10
+	// maxDeaths bounds what is believed of a record that somebody else wrote.
+	maxDeaths = 1_000_000
 	// Unexplained stands for the fingerprint of what died without a record.
 	Unexplained = "------"
 )
@@ -130,7 +132,34 @@ func Read(m *queue.Message) (Record, bool) {
 	if err := json.Unmarshal([]byte(a.Text), &r); err != nil || r.V < 1 {
 		return Record{}, false
 	}
+	r.Deaths = min(max(r.Deaths, 0), maxDeaths)
 	return r, true
+}
+
+// Failed reports whether the record tells a failure. Otherwise it is what a producer wrote to name his
+// message, or the mark of a replay.
+func (r Record) Failed() bool {
+	return r.Fingerprint != "" || r.Class != "" || r.Reason != "" || !r.Died.IsZero()
+}
+
+// Replayed is the record of a dead letter that is sent back: what stays true of the message, and who
+// sent it. A record that was never written becomes one.
+func (r Record) Replayed(by Replay) Record {
+	v := r.V
+	if v < 1 {
+		v = Version
+	}
+	by.At = stamp(by.At)
+	return Record{V: v, ID: r.ID, Deaths: r.Deaths, FirstReceived: r.FirstReceived, Replay: &by}
+}
+
+// Refresh recomputes the fingerprint of a record that another version of this package wrote, so that
+// its group is the same as that of records written now. A reason that was cut away leaves it as it is.
+func Refresh(r Record) Record {
+	if r.V != Version && r.Failed() && r.Reason != "" {
+		r.Fingerprint = Fingerprint(r.Job, r.Class, r.Reason)
+	}
+	return r
 }
 
 // Write puts the record into m, in place of an older one; the map of attributes is replaced, never
