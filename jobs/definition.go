@@ -73,7 +73,9 @@ type Definition struct {
 	middleware []Middleware
 	decoder    func(m *Info, into any) error
 	settings   func() any
-	fresh      func(d *Definition) (made any, call Call, check func(*Info) error)
+	fresh      func(d *Definition) (made any, call Call)
+	check      func(*Info) error
+	askReplay  bool
 }
 
 // Option changes a definition.
@@ -93,6 +95,10 @@ func Decode(decode func(m *Info, into any) error) Option {
 // Timeout bounds one attempt when the queue's configuration does not.
 func Timeout(t time.Duration) Option { return func(d *Definition) { d.timeout = t } }
 
+// ReplayAsk makes replays of the job's dead letters wait for consent: for a job that does something
+// which must not be done late, or twice.
+func ReplayAsk() Option { return func(d *Definition) { d.askReplay = true } }
+
 // Batch sets the most messages that a batch job gets at once; at least 1.
 func Batch(most int) Option {
 	return func(d *Definition) {
@@ -109,16 +115,27 @@ func (d *Definition) Settings() any { return d.settings() }
 // TakesBatches reports whether the job is a batch job.
 func (d *Definition) TakesBatches() bool { return d.batch > 1 }
 
+// AsksBeforeReplay reports whether a dead letter of the job is replayed only with consent.
+func (d *Definition) AsksBeforeReplay() bool { return d.askReplay }
+
+// Check decodes a message as the job would, and says what is wrong with it. The job is neither made
+// nor set up.
+func (d *Definition) Check(m *Info) error {
+	mine := *m
+	mine.Job = d.Name
+	return guarded(d.check, &mine)
+}
+
 // Open makes the job: settings are decoded into it by decode (which may be nil) and checked, then
 // Provision is called. The middleware given here wraps what the definition has. Close the Instance at the end.
 func (d *Definition) Open(ctx context.Context, decode func(into any) error, env *Env, outer ...Middleware) (*Instance, error) {
-	made, call, check := d.fresh(d)
+	made, call := d.fresh(d)
 	if decode != nil && hasSettings(made) {
 		if err := decode(made); err != nil {
 			return nil, fmt.Errorf("job %s: %w", d.Name, err)
 		}
 	}
-	i := &Instance{name: d.Name, batch: d.batch, timeout: d.timeout, check: check}
+	i := &Instance{name: d.Name, batch: d.batch, timeout: d.timeout, check: d.check}
 	if c, ok := made.(io.Closer); ok {
 		i.close = c.Close
 	}

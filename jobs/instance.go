@@ -50,13 +50,16 @@ func (i *Instance) Run(ctx context.Context, ms []*Info) (errs []error) {
 }
 
 // Check decodes a message and says what is wrong with it; the job is not run.
-func (i *Instance) Check(m *Info) (err error) {
+func (i *Instance) Check(m *Info) error { return guarded(i.check, m) }
+
+// guarded makes an error of a decoder's panic.
+func guarded(check func(*Info) error, m *Info) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = caught(v)
 		}
 	}()
-	return i.check(m)
+	return check(m)
 }
 
 // Close ends the job. Only the first call does anything.

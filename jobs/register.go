@@ -30,38 +30,38 @@ func RegisterBatchJob[J BatchHandler[T], T any](name string, fresh func() J, o .
 
 // AddTo is Register for a registry of one's own.
 func AddTo[T any](r *Registry, name string, handle func(context.Context, *Message[T]) error, o ...Option) {
-	r.add(&Definition{
+	addChecked[T](r, &Definition{
 		Name: name, batch: 1, settings: none,
-		fresh: func(d *Definition) (any, Call, func(*Info) error) { return nil, single(d, handle), checking[T](d) },
+		fresh: func(d *Definition) (any, Call) { return nil, single(d, handle) },
 	}, o)
 }
 
 // AddBatchTo is RegisterBatch for a registry of one's own.
 func AddBatchTo[T any](r *Registry, name string, handle func(context.Context, []*Message[T]) []error, o ...Option) {
-	r.add(&Definition{
+	addChecked[T](r, &Definition{
 		Name: name, batch: DefaultBatch, settings: none,
-		fresh: func(d *Definition) (any, Call, func(*Info) error) { return nil, batched(d, handle), checking[T](d) },
+		fresh: func(d *Definition) (any, Call) { return nil, batched(d, handle) },
 	}, o)
 }
 
 // AddJobTo is RegisterJob for a registry of one's own.
 func AddJobTo[J Handler[T], T any](r *Registry, name string, fresh func() J, o ...Option) {
-	r.add(&Definition{
+	addChecked[T](r, &Definition{
 		Name: name, batch: 1, settings: settingsOf(fresh),
-		fresh: func(d *Definition) (any, Call, func(*Info) error) {
+		fresh: func(d *Definition) (any, Call) {
 			j := pointed(fresh())
-			return j, single(d, j.(Handler[T]).Handle), checking[T](d)
+			return j, single(d, j.(Handler[T]).Handle)
 		},
 	}, o)
 }
 
 // AddBatchJobTo is RegisterBatchJob for a registry of one's own.
 func AddBatchJobTo[J BatchHandler[T], T any](r *Registry, name string, fresh func() J, o ...Option) {
-	r.add(&Definition{
+	addChecked[T](r, &Definition{
 		Name: name, batch: DefaultBatch, settings: settingsOf(fresh),
-		fresh: func(d *Definition) (any, Call, func(*Info) error) {
+		fresh: func(d *Definition) (any, Call) {
 			j := pointed(fresh())
-			return j, batched(d, j.(BatchHandler[T]).HandleBatch), checking[T](d)
+			return j, batched(d, j.(BatchHandler[T]).HandleBatch)
 		},
 	}, o)
 }
@@ -150,9 +150,11 @@ func answers(errs []error, n int) []error {
 	return all
 }
 
-func checking[T any](d *Definition) func(*Info) error {
-	return func(m *Info) error {
+// addChecked adds a job whose messages have a T for their body.
+func addChecked[T any](r *Registry, d *Definition, o []Option) {
+	d.check = func(m *Info) error {
 		_, err := body[T](d, m)
 		return err
 	}
+	r.add(d, o)
 }
