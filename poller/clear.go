@@ -87,13 +87,15 @@ func suspects(items []*item) bool {
 }
 
 // isSuspect reports whether a message has been received more often than a worker that lives would
-// let it: every try that ended by itself was settled, and the last one dead-lettered.
+// let it: every try that ended by itself was settled, and the last one dead-lettered. What tells its
+// failure was given up by a worker that lived, and has been received by whoever looked at it since; the
+// mark of a replay tells none.
 func (p *Poller) isSuspect(d *queue.Delivery, attempt int) bool {
 	if p.o.Suspects == nil || attempt <= p.o.SuspectAfter {
 		return false
 	}
-	_, recorded := deadletter.Read(&d.Message)
-	return !recorded
+	record, _ := deadletter.Read(&d.Message)
+	return !record.Failed()
 }
 
 func (p *Poller) warnOf(ctx context.Context, items []*item) {
