@@ -40,7 +40,9 @@ func (c *checker) all() {
 		}
 	}
 	c.sameQueues()
+	c.ingress()
 	c.subscriptions()
+	c.owner()
 	c.jobs()
 }
 
@@ -51,6 +53,7 @@ func (c *checker) worker() {
 	c.oneOf("worker.log_level", w.LogLevel, "debug", "info", "warn", "error")
 	c.oneOf("worker.log_format", w.LogFormat, "auto", "text", "json")
 	c.oneOf("worker.http_client", w.HTTPClient, "lean", "standard")
+	c.oneOf("worker.verify", w.Verify, "stop", "warn", "off")
 	if w.Endpoint != "" {
 		c.webAddress("worker.endpoint", w.Endpoint)
 	}
@@ -95,6 +98,7 @@ func (c *checker) topics() {
 		}
 		c.fifo(key, t.Name, t.FIFO)
 		c.deduplication(key, t.ContentDeduplication, t.FIFO, t.Manage)
+		c.topicSettings(key, t)
 		if before, twice := by[t.Name+t.ARN]; twice {
 			c.addf(key+".name", "%q is the topic of %s too: give one of them another name", t.Name, before)
 		}
@@ -155,6 +159,8 @@ func (c *checker) tags(path string, tags map[string]string) {
 			c.addf(at, "must have a key of 1 to %d and a value of at most %d characters: shorten it", mostKey, mostValue)
 		case strings.HasPrefix(strings.ToLower(tag), "aws:"):
 			c.addf(at, "begins with aws:, which is AWS's own: rename it")
+		case tag == ownerTag:
+			c.addf(at, "is how prune knows what apply has made: remove it, and name the owner in [topology]")
 		}
 	}
 }

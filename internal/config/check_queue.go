@@ -27,6 +27,7 @@ func (c *checker) queue(path, key string, q Queue) {
 	c.times(path, q)
 	c.retries(path, q)
 	c.deadLetters(path, q)
+	c.queueSettings(path, q)
 }
 
 // pace checks what holds a queue's messages up.
@@ -158,7 +159,9 @@ func (c *checker) retries(path string, q Queue) {
 
 func (c *checker) deadLetters(path string, q Queue) {
 	if !q.Manage {
-		c.notOurs(path, q)
+		c.owners(path, map[string]bool{
+			"retention": q.Retention != 0, "dlq_retention": q.DLQRetention != 0, "tags": len(q.Tags) > 0,
+		})
 		return
 	}
 	const leastRetention, mostRetention = time.Minute, 14 * day
@@ -173,17 +176,6 @@ func (c *checker) deadLetters(path string, q Queue) {
 	}
 	if q.DLQ.Off {
 		c.warnings.addf(path+".dlq", "is off: a message that fails for good stays until its retention ends, then it is lost")
-	}
-}
-
-// notOurs refuses what only the owner of a queue can set.
-func (c *checker) notOurs(path string, q Queue) {
-	for key, set := range map[string]bool{
-		"retention": q.Retention != 0, "dlq_retention": q.DLQRetention != 0, "tags": len(q.Tags) > 0,
-	} {
-		if set {
-			c.addf(path+"."+key, "is its owner's to set (manage = false): remove it")
-		}
 	}
 }
 

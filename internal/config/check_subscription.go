@@ -8,21 +8,41 @@ import (
 )
 
 func (c *checker) subscriptions() {
-	by := map[string]string{}
+	by, jobs := map[string]string{}, map[string]string{}
 	for i, s := range c.config.Subscriptions {
 		path := at("subscriptions", i)
 		c.topic(path+".topic", s.Topic)
 		if c.protocol(path+".protocol", s.Protocol) {
-			c.endpoint(path+".endpoint", s.Endpoint)
-			c.order(path+".endpoint", s)
+			c.endpointOf(path, s)
 			c.deliveryDLQ(path+".dlq", s)
 		}
+		c.own(path, s)
+		c.samePath(path, s, jobs)
 		c.filter(path, s)
 		id := s.Topic + " → " + s.Endpoint
-		if before, twice := by[id]; twice && s.Endpoint != "" {
+		if before, twice := by[s.Protocol+id]; twice && s.Endpoint != "" {
 			c.addf(path+".endpoint", "%s is subscribed by %s already, and SNS knows one subscription for both: merge them", id, before)
 		}
-		by[id] = path
+		by[s.Protocol+id] = path
+	}
+}
+
+// endpointOf checks where the messages go, by protocol.
+func (c *checker) endpointOf(path string, s Subscription) {
+	key := path + ".endpoint"
+	if t, ok := c.config.Topics[s.Topic]; ok && t.FIFO && s.Protocol != "sqs" {
+		c.addf(path+".protocol", "%q cannot keep the order of FIFO topic %q, and SNS refuses it: use sqs", s.Protocol, s.Topic)
+	}
+	switch {
+	case s.Protocol == "sqs":
+		c.endpoint(key, s.Endpoint)
+		c.order(key, s)
+	case s.Endpoint == "":
+		c.addf(key, "is missing: %s", endpoints[s.Protocol].like)
+	case s.web():
+		c.web(path, s)
+	case !endpoints[s.Protocol].form.MatchString(s.Endpoint):
+		c.addf(key, "%q is none for %s: %s", s.Endpoint, s.Protocol, endpoints[s.Protocol].like)
 	}
 }
 
@@ -39,17 +59,16 @@ func (c *checker) topic(key, name string) {
 	}
 }
 
-// protocol reports whether the endpoint is a queue.
+// protocol reports whether SNS knows it.
 func (c *checker) protocol(key, protocol string) bool {
-	switch protocol {
-	case "sqs":
+	if _, ok := endpoints[protocol]; ok {
 		return true
-	case "":
-		c.addf(key, `is missing: write protocol = "sqs"`)
-	case "http", "https", "lambda", "firehose", "email", "email-json", "sms", "application":
-		c.addf(key, `%q is not supported yet: use "sqs"`, protocol)
-	default:
-		c.addf(key, `%q is no protocol of SNS: use "sqs"`, protocol)
+	}
+	known := strings.Join(slices.Sorted(maps.Keys(endpoints)), ", ")
+	if protocol == "" {
+		c.addf(key, "is missing: write protocol = \"sqs\" (SNS knows %s)", known)
+	} else {
+		c.addf(key, "%q is no protocol of SNS: use one of %s", protocol, known)
 	}
 	return false
 }

@@ -24,7 +24,8 @@ type Config struct {
 	Queues        map[string]Queue          `config:"queues"`
 	Subscriptions []Subscription            `config:"subscriptions"`
 	Jobs          map[string]map[string]any `config:"jobs"` // as written; see Loaded.DecodeJob
-	Ingress       any                       `config:"ingress,later"`
+	Ingress       Ingress                   `config:"ingress"`
+	Topology      Topology                  `config:"topology"`
 	Plugins       any                       `config:"plugins,later"`
 }
 
@@ -41,6 +42,8 @@ type Worker struct {
 	Endpoint string `config:"endpoint"`
 	// Budget caps the messages that are handled at once over all queues; 0: no cap.
 	Budget int `config:"budget"`
+	// Verify is what becomes of a queue that would lose messages, as the topology stands: stop, warn or off.
+	Verify string `config:"verify"`
 }
 
 // Admin is the port for probes, metrics and status.
@@ -61,6 +64,13 @@ type Topic struct {
 	// ContentDeduplication lets SNS take messages without a deduplication id: the same body within five
 	// minutes is the same message, whatever its attributes.
 	ContentDeduplication bool `config:"content_based_deduplication"`
+	// FIFOThroughput is what the limits of a FIFO topic count for: topic or group; empty: left as it is.
+	FIFOThroughput string `config:"fifo_throughput"`
+	// SignatureVersion is how SNS signs: 2 (SHA-256) or 1 (SHA-1); 0: left as it is.
+	SignatureVersion int    `config:"signature_version"`
+	KMSKey           string `config:"kms_key"` // empty: left as it is
+	// DeliveryLogRole is the ARN of the role with which SNS logs the deliveries that fail.
+	DeliveryLogRole string `config:"delivery_log_role"`
 }
 
 // Queue is one SQS queue and how it is worked.
@@ -106,6 +116,15 @@ type Queue struct {
 	FIFO bool              `config:"fifo"` // its name ends in .fifo, and that of its DLQ
 	// ContentDeduplication is as in Topic, for what is sent to the queue past every topic.
 	ContentDeduplication bool `config:"content_based_deduplication"`
+	// HighThroughput counts the limits of a FIFO queue for each message group.
+	HighThroughput bool `config:"high_throughput"`
+
+	// KMSKey encrypts the queue and its dead-letter queues with a key of the account's; SSE with one of
+	// SQS's. Neither: left as it is, which for a new queue is SSE.
+	KMSKey         string         `config:"kms_key"`
+	SSE            *bool          `config:"sse"`
+	Delay          *time.Duration `config:"delay"`            // of every message; nil: left as it is
+	MaxMessageSize int            `config:"max_message_size"` // in bytes; 0: left as it is
 }
 
 // DLQ is a dead-letter queue: a name, true for the usual one, or false for none. Name is empty when
@@ -113,19 +132,6 @@ type Queue struct {
 type DLQ struct {
 	Off  bool
 	Name string
-}
-
-// Subscription is one endpoint subscribed to one topic.
-type Subscription struct {
-	Topic    string         `config:"topic"` // a name in Topics
-	Protocol string         `config:"protocol"`
-	Endpoint string         `config:"endpoint"` // a name in Queues, or the ARN of somebody else's queue
-	Raw      bool           `config:"raw"`
-	Filter   map[string]any `config:"filter"`
-	FilterOn string         `config:"filter_on"` // "body" or "attributes"
-	DLQ      DLQ            `config:"dlq"`
-	Job      any            `config:"job,later"`
-	Delivery any            `config:"delivery,later"`
 }
 
 // Auto is a whole number that the worker finds by itself; the file calls it "auto".
@@ -157,8 +163,11 @@ const (
 func defaults() Config {
 	return Config{
 		// Kubernetes kills after 30 s unless told otherwise.
-		Worker: Worker{DrainTimeout: 25 * time.Second, LogLevel: "info", LogFormat: "auto", HTTPClient: "lean"},
+		Worker: Worker{DrainTimeout: 25 * time.Second, LogLevel: "info", LogFormat: "auto", HTTPClient: "lean", Verify: "stop"},
 		Admin:  Admin{Addr: "127.0.0.1:8080"},
+		Ingress: Ingress{
+			Addr: "127.0.0.1:8081", MaxBody: 512 << 10, MaxAge: time.Hour, Timeout: 12 * time.Second,
+		},
 	}
 }
 
@@ -173,7 +182,7 @@ func (q *Queue) kept() time.Duration {
 // preset is a table of which there may be many; it starts from its defaults.
 type preset interface{ preset(managed bool) }
 
-func (t *Topic) preset(managed bool) { t.Manage = managed }
+func (t *Topic) preset(managed bool) { t.Manage, t.SignatureVersion = managed, notGiven }
 
 func (q *Queue) preset(managed bool) {
 	*q = Queue{

@@ -116,6 +116,9 @@ func (d decoder) value(path string, raw any, to reflect.Value) {
 	switch {
 	case t.Kind() == reflect.Pointer:
 		fresh := reflect.New(t.Elem())
+		if p, ok := reflect.TypeAssert[interface{ defaults() }](fresh); ok {
+			p.defaults()
+		}
 		if !to.IsNil() {
 			fresh.Elem().Set(to.Elem())
 		}

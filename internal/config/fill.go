@@ -1,6 +1,12 @@
 package config
 
-import "strings"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/url"
+	"regexp"
+	"strings"
+)
 
 // fill derives what the file left out from what it says.
 func fill(c *Config) {
@@ -11,6 +17,12 @@ func fill(c *Config) {
 				t.Name = lastPart(t.ARN)
 			} else if t.FIFO {
 				t.Name = withFIFO(key)
+			}
+		}
+		if t.SignatureVersion == notGiven {
+			t.SignatureVersion = 0
+			if t.Manage && !t.FIFO { // what a FIFO topic sends is not signed
+				t.SignatureVersion = 2
 			}
 		}
 		c.Topics[key] = t
@@ -52,7 +64,54 @@ func (q *Queue) fill(key string) {
 }
 
 func (s *Subscription) fill(c *Config) {
-	s.DLQ.usual(suffixed(strings.TrimSuffix(c.topicName(s.Topic), fifoSuffix)+"-"+c.queueName(s.Endpoint), "-delivery-dlq"))
+	topic := strings.TrimSuffix(c.topicName(s.Topic), fifoSuffix)
+	if s.Protocol == "sqs" || s.Protocol == "" {
+		s.DLQ.usual(suffixed(topic+"-"+c.queueName(s.Endpoint), deliverySuffix))
+		return
+	}
+	s.DLQ.usual(bounded(topic+"-"+s.slug(), deliverySuffix))
+}
+
+// deliverySuffix ends the usual name of the queue for what could not be delivered.
+const deliverySuffix = "-delivery-dlq"
+
+// slug is what an endpoint that is no queue gives to a name. An address or a number is somebody's own
+// and stands in none.
+func (s *Subscription) slug() string {
+	switch s.Protocol {
+	case "email", "email-json", "sms":
+		return s.Protocol + "-" + short(s.Endpoint)
+	case "lambda", "firehose", "application":
+		_, name, _ := strings.Cut(s.Endpoint, ":function:") // with its version or alias, if it has one
+		if name == "" {
+			name = s.Endpoint[strings.LastIndexAny(s.Endpoint, ":/")+1:]
+		}
+		return words(name)
+	}
+	if u, err := url.Parse(s.Endpoint); err == nil && !isPath(s.Endpoint) {
+		return words(u.Host + u.Path)
+	}
+	return words(s.Endpoint)
+}
+
+var noWord = regexp.MustCompile(`[^A-Za-z0-9_]+`)
+
+func words(s string) string { return strings.Trim(noWord.ReplaceAllString(s, "-"), "-") }
+
+// short tells texts apart without saying them.
+func short(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:4])
+}
+
+// bounded keeps a name within what a queue may be called.
+func bounded(name, suffix string) string {
+	const most = 80
+	if len(name)+len(suffix) <= most {
+		return name + suffix
+	}
+	end := "-" + short(name) + suffix
+	return name[:most-len(end)] + end
 }
 
 // withFIFO names what is FIFO.

@@ -73,7 +73,7 @@ func (c *checker) jobs() {
 	}
 }
 
-// fed are the jobs that queues lead to.
+// fed are the jobs that queues and paths lead to.
 func (c *checker) fed() map[string]bool {
 	all := map[string]bool{}
 	for _, q := range c.config.Queues {
@@ -82,6 +82,11 @@ func (c *checker) fed() map[string]bool {
 		}
 		if q.Job != "" {
 			all[q.Job] = true
+		}
+	}
+	for _, s := range c.config.Subscriptions {
+		if s.Served() && s.Job != "" {
+			all[s.Job] = true
 		}
 	}
 	return all

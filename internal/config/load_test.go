@@ -18,9 +18,12 @@ import (
 func TestDefaults(t *testing.T) {
 	l := mustLoad(t, topic+queue+sub)
 	want := config.Config{
-		Worker: config.Worker{DrainTimeout: 25 * time.Second, LogLevel: "info", LogFormat: "auto", HTTPClient: "lean"},
+		Worker: config.Worker{DrainTimeout: 25 * time.Second, LogLevel: "info", LogFormat: "auto", HTTPClient: "lean", Verify: "stop"},
 		Admin:  config.Admin{Addr: "127.0.0.1:8080"},
-		Topics: map[string]config.Topic{"t": {Name: "t", Manage: true}},
+		Ingress: config.Ingress{
+			Addr: "127.0.0.1:8081", MaxBody: 512 << 10, MaxAge: time.Hour, Timeout: 12 * time.Second,
+		},
+		Topics: map[string]config.Topic{"t": {Name: "t", Manage: true, SignatureVersion: 2}},
 		Queues: map[string]config.Queue{"q": {
 			Job: "email", Name: "q", Manage: true, Slots: 10, Receivers: config.Auto, SuspectAfter: 5,
 			VisibilityTimeout: time.Minute,

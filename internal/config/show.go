@@ -35,6 +35,11 @@ func (l *Loaded) jobNames() []string {
 		}
 		all = slices.AppendSeq(all, maps.Values(q.Jobs))
 	}
+	for _, sub := range l.Config.Subscriptions {
+		if sub.Job != "" {
+			all = append(all, sub.Job)
+		}
+	}
 	slices.Sort(all)
 	return slices.Compact(all)
 }
