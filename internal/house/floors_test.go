@@ -50,6 +50,7 @@ var floors = []room{
 	{pattern: "jobs", floor: 1},
 	{pattern: "deadletter", floor: 1},
 	{pattern: "internal/jobsgen", floor: 1},
+	{pattern: "internal/journal", floor: 1},
 	{pattern: "internal/tracecarrier", floor: 1},
 	// The local AWS must stay usable by people who want nothing else of this module.
 	{pattern: "localaws", floor: 1, only: []string{"internal/iampolicy", "internal/snsdelivery", "internal/snsfilter"}},
