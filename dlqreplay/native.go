@@ -163,7 +163,7 @@ func (n *native) follow(ctx context.Context, handle string) (Task, error) {
 			}
 			n.tell(Event{Kind: Retrying, Err: err.Error()})
 		}
-		if err := pause(ctx, taskPoll); err != nil {
+		if err := rest(ctx, taskPoll); err != nil {
 			return last, err
 		}
 	}
@@ -225,7 +225,7 @@ func (n *native) count(ctx context.Context, task Task) {
 	after, err := n.DLQ.Counts(ctx)
 	switch {
 	case err != nil:
-		r.Why = join(r.Why, fmt.Sprintf("what is left could not be counted: %v", err))
+		r.Why = sentence(r.Why, fmt.Sprintf("what is left could not be counted: %v", err))
 	case r.Outcome == Completed:
 		left = after.Visible + after.InFlight + after.Delayed
 		if left > 0 {
@@ -239,16 +239,16 @@ func (n *native) count(ctx context.Context, task Task) {
 	r.Selected = r.Replayed + r.Left
 }
 
-// join puts two reasons into one sentence.
-func join(a, b string) string {
+// sentence puts two reasons into one sentence.
+func sentence(a, b string) string {
 	if a == "" {
 		return b
 	}
 	return a + "; " + b
 }
 
-// pause waits, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
+// rest waits, unless ctx ends first.
+func rest(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
