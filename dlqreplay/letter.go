@@ -42,9 +42,10 @@ type Letter struct {
 	Size int
 }
 
-// Died is when it died, as far as anybody knows: of the record, else when it was sent.
+// Died is when it died, as far as anybody knows: of the record, else when it was sent. A record of
+// what SQS moved itself tells of an earlier death.
 func (l *Letter) Died() time.Time {
-	if !l.Record.Died.IsZero() {
+	if l.Kind != Moved && !l.Record.Died.IsZero() {
 		return l.Record.Died
 	}
 	return l.Sent

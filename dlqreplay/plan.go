@@ -14,7 +14,8 @@ type Term struct {
 }
 
 // Filter chooses dead letters: terms of one key are alternatives, those of different keys must all hold,
-// and those with Not must not. The empty filter takes everything.
+// and those with Not must not. Each name of an attribute is a key of its own. The empty filter takes
+// everything.
 type Filter []Term
 
 // Judge says what may become of a dead letter that was chosen.
@@ -29,6 +30,8 @@ type Judge struct {
 	Asks func(job string) bool
 	// Limit is the most that are chosen, oldest first; 0 is no limit.
 	Limit int
+	// BreakOrder, of a FIFO queue, replays also what follows something that is not replayed.
+	BreakOrder bool
 }
 
 // Skip is why a dead letter that was chosen is not replayed.
@@ -54,10 +57,12 @@ type Plan struct {
 	Created time.Time `json:"created"`
 
 	// Scanned dead letters are held, of about Total; Complete says that these are all of them.
-	Scanned  int           `json:"scanned"`
-	Total    int64         `json:"total"`
-	Complete bool          `json:"complete"`
-	Took     time.Duration `json:"took_ns"`
+	Scanned  int   `json:"scanned"`
+	Total    int64 `json:"total"`
+	Complete bool  `json:"complete"`
+	// Why says why it is not complete.
+	Why  string        `json:"why,omitempty"`
+	Took time.Duration `json:"took_ns"`
 	// MessageGroups (FIFO) had their first messages seen.
 	MessageGroups int `json:"message_groups,omitempty"`
 	// Elsewhere were in the hands of somebody else when the scan began.
@@ -69,6 +74,11 @@ type Plan struct {
 	Selected []string       `json:"selected"`
 	Skipped  []Skipped      `json:"skipped,omitempty"`
 	To       map[string]int `json:"to,omitempty"` // selected, by destination
+	// Unjudged are those on which a where expression failed: they count as not matching, whether Not or
+	// not. UnjudgedWhy is the first failure, UnjudgedExample its MessageId.
+	Unjudged        int    `json:"unjudged,omitempty"`
+	UnjudgedWhy     string `json:"unjudged_why,omitempty"`
+	UnjudgedExample string `json:"unjudged_example,omitempty"`
 	// Checked of the matched were decoded by this build without a fault.
 	Checked int `json:"checked"`
 	// Deaths counts the matched by how often they died; those of which nobody knows have 0.

@@ -1,0 +1,312 @@
+package dlqreplay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stationmaster/worker/queue"
+)
+
+const (
+	// deleteFor is for how long a delete that fails for a passing reason is tried.
+	deleteFor = time.Minute
+	// releaseTries is how often a release is tried. What is not given back comes back by itself.
+	releaseTries = 5
+	firstWait    = 200 * time.Millisecond
+	longestWait  = 5 * time.Second
+)
+
+// Handback says what became of letters that were to be given back to their queue.
+type Handback struct {
+	// Released are visible in their queue again. Gone were in nobody's hands, or in somebody else's: their
+	// hold had ended.
+	Released, Gone int
+	// Hidden could not be given back: the queue shows them again at HiddenUntil.
+	Hidden      int
+	HiddenUntil time.Time
+}
+
+func (b *Handback) add(o Handback) {
+	b.Released += o.Released
+	b.Gone += o.Gone
+	b.Hidden += o.Hidden
+	b.HiddenUntil = later(b.HiddenUntil, o.HiddenUntil)
+}
+
+// delete deletes letters from their queue and forgets them, with their current receipts; the end of ctx
+// does not end it. What fails for a passing reason is tried again for a while. Answers are by index; one
+// that wraps queue.ErrLeaseLost says that nobody knows whether the letter is deleted.
+func (k *keeper) delete(ctx context.Context, ids []string) []error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteFor)
+	defer cancel()
+	var errs []error
+	fail := func(i int, err error) {
+		if errs == nil {
+			errs = make([]error, len(ids))
+		}
+		errs[i] = err
+	}
+	left := make([]int, len(ids))
+	for i := range ids {
+		left[i] = i
+	}
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
+		var again []int
+		for batch := range slices.Chunk(left, queue.MaxBatch) {
+			again = append(again, k.deleteBatch(ctx, ids, batch, fail)...)
+		}
+		if left = again; len(left) == 0 || !pause(ctx, wait, nil) {
+			return errs
+		}
+	}
+}
+
+// deleteBatch deletes ids[i] for each i of batch, and returns those that are to be tried again.
+func (k *keeper) deleteBatch(ctx context.Context, ids []string, batch []int, fail func(i int, err error)) (again []int) {
+	var (
+		asked   []int
+		handles []queue.ReceiptHandle
+		late    = make(map[int]bool)
+	)
+	k.mu.Lock()
+	now := time.Now()
+	for _, i := range batch {
+		if h := k.holds[ids[i]]; h != nil {
+			late[i] = k.expired(h, now)
+			asked, handles = append(asked, i), append(handles, h.handle)
+		}
+	}
+	k.mu.Unlock()
+	if len(asked) == 0 {
+		return nil // deleted before
+	}
+	call, cancel := context.WithTimeout(ctx, settleBound)
+	answers := k.settler.Delete(call, handles)
+	cancel()
+	for at, i := range asked {
+		err := queue.At(answers, at)
+		switch {
+		case err == nil && !late[i]:
+			k.drop(ids[i])
+			fail(i, nil)
+		case err == nil:
+			fail(i, fmt.Errorf("delete %s after its hold had ended: %w", ids[i], queue.ErrLeaseLost))
+		case errors.Is(err, queue.ErrLeaseLost):
+			fail(i, err)
+			k.lose(ids[i], handles[at])
+			if h, ok := k.receipt(ids[i]); ok && h != handles[at] { // received anew meanwhile
+				again = append(again, i)
+			}
+		case forGood(err):
+			fail(i, err)
+		default:
+			fail(i, err)
+			again = append(again, i)
+		}
+	}
+	return again
+}
+
+// forGood reports that repeating a request cannot help.
+func forGood(err error) bool {
+	for _, class := range []error{queue.ErrNotFound, queue.ErrDenied, queue.ErrCredentials, queue.ErrRejected} {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	return false
+}
+
+// release gives letters back to their queue and forgets them; the end of ctx does not end it, that of
+// hurry does. Of a FIFO group the last goes first, in a request of its own: were the first one visible
+// before the others, SQS could hand out the rest before it. done, when not nil, is told how many are
+// dealt with.
+func (k *keeper) release(ctx context.Context, ids []string, hurry <-chan struct{}, done func(n int)) Handback {
+	ctx = context.WithoutCancel(ctx)
+	var (
+		g    sync.WaitGroup
+		mu   sync.Mutex
+		all  Handback
+		n    int
+		free = make(chan struct{}, keeperLoops)
+	)
+	for _, lane := range k.lanes(ids) {
+		free <- struct{}{}
+		g.Go(func() {
+			defer func() { <-free }()
+			for _, batch := range lane {
+				b := k.releaseBatch(ctx, batch, hurry)
+				mu.Lock()
+				all.add(b)
+				n += len(batch)
+				if done != nil {
+					done(n)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	g.Wait()
+	return all
+}
+
+// lanes puts letters into batches. The batches of one lane go one after the other.
+func (k *keeper) lanes(ids []string) (lanes [][][]string) {
+	if !k.fifo {
+		for batch := range slices.Chunk(ids, queue.MaxBatch) {
+			lanes = append(lanes, [][]string{batch})
+		}
+		return lanes
+	}
+	groups := k.lastFirst(ids)
+	for some := range slices.Chunk(groups, queue.MaxBatch) {
+		var lane [][]string
+		for at := 0; ; at++ {
+			var batch []string
+			for _, g := range some {
+				if at < len(g) {
+					batch = append(batch, g[at])
+				}
+			}
+			if len(batch) == 0 {
+				break
+			}
+			lane = append(lane, batch)
+		}
+		lanes = append(lanes, lane)
+	}
+	return lanes
+}
+
+// lastFirst returns the letters of each group, the last of them first.
+func (k *keeper) lastFirst(ids []string) (groups [][]string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	held := make([]*hold, 0, len(ids))
+	for _, id := range ids {
+		if h := k.holds[id]; h != nil {
+			held = append(held, h)
+		}
+	}
+	slices.SortFunc(held, func(a, b *hold) int { return b.place - a.place })
+	at := map[string]int{}
+	for _, h := range held {
+		i, known := at[h.group]
+		if !known {
+			i = len(groups)
+			at[h.group] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], h.id)
+	}
+	return groups
+}
+
+// releaseBatch gives at most ten letters back.
+func (k *keeper) releaseBatch(ctx context.Context, ids []string, hurry <-chan struct{}) (b Handback) {
+	wait := firstWait
+	for range releaseTries {
+		if hurried(hurry) {
+			break
+		}
+		var once Handback
+		once, ids = k.releaseOnce(ctx, ids)
+		b.add(once)
+		if len(ids) == 0 || !pause(ctx, wait, hurry) {
+			break
+		}
+		wait = min(2*wait, longestWait)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	for _, id := range ids {
+		switch h := k.holds[id]; {
+		case h == nil:
+		case k.expired(h, now):
+			b.Gone++
+		default:
+			b.Hidden++
+			b.HiddenUntil = later(b.HiddenUntil, h.deadline.Add(margin))
+		}
+		k.remove(id)
+	}
+	return b
+}
+
+func hurried(hurry <-chan struct{}) bool {
+	select {
+	case <-hurry:
+		return true
+	default:
+		return false
+	}
+}
+
+// releaseOnce makes one request, when no extension of these letters is under way any more: it would hide
+// them again.
+func (k *keeper) releaseOnce(ctx context.Context, ids []string) (b Handback, again []string) {
+	k.leave(ids)
+	var (
+		asked   []string
+		handles []queue.ReceiptHandle
+	)
+	k.mu.Lock()
+	now := time.Now()
+	bound := now.Add(settleBound)
+	for _, id := range ids {
+		switch h := k.holds[id]; {
+		case h == nil: // deleted
+		case k.expired(h, now):
+			b.Gone++
+			k.remove(id)
+		default:
+			asked, handles = append(asked, id), append(handles, h.handle)
+			if k.hold > 0 {
+				bound = earlier(bound, h.deadline)
+			}
+		}
+	}
+	k.mu.Unlock()
+	if len(asked) == 0 {
+		return b, nil
+	}
+	call, cancel := context.WithDeadline(ctx, bound)
+	errs := k.settler.ChangeVisibility(call, handles, make([]time.Duration, len(handles)))
+	cancel()
+	for i, id := range asked {
+		switch err := queue.At(errs, i); {
+		case err == nil:
+			b.Released++
+			k.drop(id)
+		case errors.Is(err, queue.ErrLeaseLost):
+			b.Gone++
+			k.drop(id)
+		default:
+			again = append(again, id)
+		}
+	}
+	return b, again
+}
+
+// leave ends the extensions of letters, and waits for those under way.
+func (k *keeper) leave(ids []string) {
+	var beats []chan struct{}
+	k.mu.Lock()
+	for _, id := range ids {
+		if h := k.holds[id]; h != nil {
+			h.leaving = true
+			if h.beat != nil {
+				beats = append(beats, h.beat)
+			}
+		}
+	}
+	k.mu.Unlock()
+	for _, beat := range beats {
+		<-beat
+	}
+}

@@ -1,0 +1,233 @@
+package dlqreplay
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/stationmaster/worker/queue"
+)
+
+// loop receives until the scan is over. The end of ctx ends it between two receives, never in one.
+func (s *scan) loop(ctx context.Context) {
+	var (
+		as       attempt
+		failures int
+	)
+	for {
+		n, news := s.reserve(ctx)
+		if n == 0 {
+			return
+		}
+		ds, err := s.receive(ctx, n, &as)
+		s.took(ds, n, news, err)
+		switch {
+		case err == nil:
+			failures = 0
+			s.judge(ctx)
+		case forGood(err):
+			s.end(false, "", err)
+		default:
+			failures++
+			s.refused(ctx, err, failures)
+		}
+	}
+}
+
+// reserve returns how many letters the next receive may bring; 0 ends the loop.
+func (s *scan) reserve(ctx context.Context) (n, news int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over || ctx.Err() != nil {
+		return 0, 0
+	}
+	n = min(queue.MaxBatch, s.o.Budget-s.held.count()-s.asked)
+	if n <= 0 {
+		return 0, 0
+	}
+	s.asked += n
+	return n, s.news
+}
+
+// attempt names one receive of a FIFO queue, so that its answer can be asked for again.
+type attempt struct {
+	id    string
+	began time.Time
+}
+
+// attemptFor is how long SQS remembers an answer, less what the last request may take. Source:
+// ReceiveRequestAttemptId of ReceiveMessage, SQS API reference.
+const attemptFor = 4 * time.Minute
+
+func (s *scan) receive(ctx context.Context, n int, as *attempt) ([]queue.Delivery, error) {
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiveBound)
+	defer cancel()
+	r, ok := s.o.DLQ.Queue.(queue.Repeater)
+	if !s.o.DLQ.FIFO || !ok {
+		return s.o.DLQ.Queue.Receive(call, n, scanWait)
+	}
+	if as.id == "" || time.Since(as.began) > attemptFor {
+		*as = attempt{id: crand.Text(), began: time.Now()}
+	}
+	ds, err := r.ReceiveAs(call, as.id, n, scanWait)
+	if err == nil || len(ds) > 0 || answered(err) {
+		as.id = ""
+	}
+	return ds, err
+}
+
+// answered reports whether an error is SQS's own answer: then nothing was handed out.
+func answered(err error) bool { return forGood(err) || errors.Is(err, queue.ErrThrottled) }
+
+// took keeps account of a receive that was allowed n letters and began after so many news.
+func (s *scan) took(ds []queue.Delivery, n, news int, err error) {
+	fresh := 0
+	var fault error
+	for i := range ds {
+		is, err := s.held.add(&ds[i])
+		if is {
+			fresh++
+		}
+		if err != nil {
+			fault = err
+		}
+	}
+	s.mu.Lock()
+	s.asked -= n
+	switch {
+	case len(ds) > 0:
+		s.news++
+		s.quiet, s.doubt = 0, time.Time{}
+	case err == nil && news == s.news:
+		s.quiet++
+	}
+	if err == nil || len(ds) > 0 {
+		s.answered = time.Now()
+	} else if !answered(err) {
+		s.unanswered++
+	}
+	if len(ds) == n {
+		s.full = time.Now()
+	}
+	for i := range ds {
+		delete(s.wanted, ds[i].MessageID)
+	}
+	all := len(s.o.Only) > 0 && len(s.wanted) == 0
+	s.mu.Unlock()
+	switch {
+	case fault != nil:
+		s.end(false, "", fault)
+	case all:
+		s.end(false, "the letters that were asked for are found", nil)
+	}
+	if fresh > 0 {
+		s.events.tellOften(Event{Kind: Scanning, Done: s.held.count(), Total: int(max(s.start.Visible, int64(s.held.count())))})
+	}
+}
+
+// refused waits after an error that may pass by itself.
+func (s *scan) refused(ctx context.Context, err error, failures int) {
+	s.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
+	s.mu.Lock()
+	since := time.Since(s.answered)
+	s.mu.Unlock()
+	if since > giveUp {
+		s.end(false, "", fmt.Errorf("no receive has succeeded for %s: %w", giveUp, err))
+		return
+	}
+	// At the cap of messages in flight a short poll is refused, and any other may be.
+	if errors.Is(err, queue.ErrThrottled) {
+		if now, err := s.now(ctx); err == nil && now.InFlight >= nearCap {
+			s.end(false, capped(now), nil)
+			return
+		}
+	}
+	wait := min(firstWait<<min(failures, 8), 20*time.Second)
+	pause(ctx, wait/2+rand.N(wait/2+1), nil)
+}
+
+// now reads the counts once.
+func (s *scan) now(ctx context.Context) (Counts, error) {
+	if s.o.DLQ.Counts == nil {
+		return Counts{}, nil
+	}
+	return s.o.DLQ.Counts(ctx)
+}
+
+func capped(now Counts) string {
+	return fmt.Sprintf("SQS hands out about 120,000 messages of a queue at once, and %d are in flight", now.InFlight)
+}
+
+// judge decides whether silence is the end. It never is by itself: SQS may miss messages, and says
+// nothing at the cap of those in flight. But counts may be a minute old.
+func (s *scan) judge(ctx context.Context) {
+	s.mu.Lock()
+	trickles := s.quiet < quietReceives && s.trickles()
+	if s.judging || s.over || s.quiet < quietReceives && !trickles {
+		s.mu.Unlock()
+		return
+	}
+	s.judging = true
+	s.mu.Unlock()
+	now, err := s.now(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.judging, s.quiet = false, 0
+	if s.over {
+		return
+	}
+	if err != nil {
+		if forGood(err) {
+			s.over, s.err = true, err
+		} else {
+			s.doubts(Counts{}, countsSettle, err)
+		}
+		return
+	}
+	held := s.held.count()
+	switch {
+	case trickles && int64(held) >= s.start.Visible && now.InFlight >= int64(held) && now.Visible < int64(queue.MaxBatch*s.o.Loops):
+		s.over, s.complete = true, true
+	case trickles:
+		s.full = time.Now() // look again in a while
+	case s.o.DLQ.FIFO:
+		s.endFIFO(now, held)
+	case now.InFlight >= nearCap && now.Visible > 0:
+		s.over, s.why = true, capped(now)
+	case now.Visible == 0, now.InFlight < int64(held) && int64(held) >= s.start.Visible:
+		s.over = true
+		s.complete, s.why = s.whole(now, held)
+	default:
+		s.doubts(now, countsSettle, nil)
+	}
+}
+
+// trickles reports that letters go on coming, but for a while no receive has been full. s.mu is held.
+func (s *scan) trickles() bool { return time.Since(later(s.full, s.began)) >= trickle && s.news > 0 }
+
+// whole tells whether everything was handed to us. What an answer that was lost brought is hidden, and
+// nobody has it. s.mu is held.
+func (s *scan) whole(now Counts, held int) (complete bool, why string) {
+	if missing := now.InFlight - int64(held) - s.start.InFlight; s.unanswered > 0 && missing > 0 {
+		return false, fmt.Sprintf("%d more are hidden, for %s at most: the answers that brought them were lost", missing, s.o.DLQ.Hold)
+	}
+	return true, ""
+}
+
+// doubts ends the scan when silence and counts have contradicted each other for so long. s.mu is held.
+func (s *scan) doubts(now Counts, patience time.Duration, err error) {
+	if s.doubt.IsZero() {
+		s.doubt = time.Now()
+	}
+	if time.Since(s.doubt) < patience {
+		return
+	}
+	s.over = true
+	s.why = fmt.Sprintf("SQS counts %d more, and has not handed them out for %s", now.Visible, patience)
+	if err != nil {
+		s.why = fmt.Sprintf("nobody can say whether there are more: %v", err)
+	}
+}

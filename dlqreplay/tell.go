@@ -1,0 +1,44 @@
+package dlqreplay
+
+import (
+	"sync"
+	"time"
+)
+
+// often is how long there is between two events of a kind that comes often.
+const often = 200 * time.Millisecond
+
+// teller tells events, one at a time. A nil teller and one without a function tell nobody.
+type teller struct {
+	f func(Event)
+
+	mu   sync.Mutex
+	last map[EventKind]time.Time
+}
+
+func tell(f func(Event)) *teller { return &teller{f: f, last: map[EventKind]time.Time{}} }
+
+func (t *teller) tell(e Event) {
+	if t == nil || t.f == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e.At = time.Now()
+	t.f(e)
+}
+
+// tellOften leaves out what comes too soon after another of its kind.
+func (t *teller) tellOften(e Event) {
+	if t == nil || t.f == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e.At = time.Now()
+	if last, told := t.last[e.Kind]; told && e.At.Sub(last) < often {
+		return
+	}
+	t.last[e.Kind] = e.At
+	t.f(e)
+}
