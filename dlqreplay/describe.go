@@ -73,11 +73,7 @@ func (o *describing) explain(l *Letter, m *queue.Message) {
 	if l.Job != "" {
 		return
 	}
-	body := m.Body
-	if n, enveloped := queue.ReadNotification(body); enveloped {
-		body = n.Message
-	}
-	if shape := deadletter.Shape(body); shape != "" {
+	if shape := deadletter.Shape(m.Body); shape != "" {
 		l.Reason = o.one(shape)
 		l.Fingerprint = o.one(deadletter.Fingerprint("", "", shape))
 	}

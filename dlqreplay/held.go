@@ -17,7 +17,7 @@ type Held struct {
 	dlq    DLQ
 	keeper *keeper
 	says   *describing
-	shelf  shelf
+	shelf  *shelf
 
 	mu      sync.Mutex // guards the next two while a scan adds
 	letters []*Letter
@@ -32,13 +32,6 @@ type found struct {
 	complete         bool
 	why              string
 	took             time.Duration
-}
-
-// shelf keeps messages for as long as they are held.
-type shelf interface {
-	keep(id string, m queue.Message) error
-	message(id string) (queue.Message, error)
-	close() error
 }
 
 // newHeld makes an empty Held, whose keeper goes on after the end of ctx, until release.

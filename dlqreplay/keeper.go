@@ -182,8 +182,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// pause waits; false when ctx or quit ends first.
-func pause(ctx context.Context, d time.Duration, quit <-chan struct{}) bool {
+// idle waits; false when ctx or quit ends first.
+func idle(ctx context.Context, d time.Duration, quit <-chan struct{}) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

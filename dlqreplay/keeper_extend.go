@@ -25,7 +25,7 @@ func (k *keeper) run(ctx context.Context) {
 		return
 	}
 	wait := k.hold / rounds
-	for pause(ctx, wait, k.quit) {
+	for idle(ctx, wait, k.quit) {
 		wait = k.hold / rounds
 		if failed := k.extend(ctx, k.due()); failed {
 			wait = min(wait, again)

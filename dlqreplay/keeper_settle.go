@@ -59,7 +59,7 @@ func (k *keeper) delete(ctx context.Context, ids []string) []error {
 		for batch := range slices.Chunk(left, queue.MaxBatch) {
 			again = append(again, k.deleteBatch(ctx, ids, batch, fail)...)
 		}
-		if left = again; len(left) == 0 || !pause(ctx, wait, nil) {
+		if left = again; len(left) == 0 || !idle(ctx, wait, nil) {
 			return errs
 		}
 	}
@@ -216,7 +216,7 @@ func (k *keeper) releaseBatch(ctx context.Context, ids []string, hurry <-chan st
 		var once Handback
 		once, ids = k.releaseOnce(ctx, ids)
 		b.add(once)
-		if len(ids) == 0 || !pause(ctx, wait, hurry) {
+		if len(ids) == 0 || !idle(ctx, wait, hurry) {
 			break
 		}
 		wait = min(2*wait, longestWait)

@@ -132,7 +132,7 @@ func (s *scan) counts(ctx context.Context) (Counts, error) {
 			return c, err
 		}
 		s.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
-		if !pause(ctx, wait, nil) {
+		if !idle(ctx, wait, nil) {
 			return c, context.Cause(ctx)
 		}
 	}

@@ -146,7 +146,7 @@ func (s *scan) refused(ctx context.Context, err error, failures int) {
 		}
 	}
 	wait := min(firstWait<<min(failures, 8), 20*time.Second)
-	pause(ctx, wait/2+rand.N(wait/2+1), nil)
+	idle(ctx, wait/2+rand.N(wait/2+1), nil)
 }
 
 // now reads the counts once.

@@ -6,29 +6,35 @@ import (
 	"github.com/stationmaster/worker/queue"
 )
 
-// memory is a shelf that keeps everything in memory.
-type memory struct {
-	mu       sync.Mutex
-	messages map[string]queue.Message
+// shelf finds the messages of a spool by their MessageIds.
+type shelf struct {
+	spool *spool
+
+	mu   sync.Mutex
+	refs map[string]ref
 }
 
-func newShelf(string) shelf { return &memory{messages: map[string]queue.Message{}} }
+func newShelf(dir string) *shelf { return &shelf{spool: newSpool(dir), refs: map[string]ref{}} }
 
-func (s *memory) keep(id string, m queue.Message) error {
+func (s *shelf) keep(id string, m queue.Message) error {
+	r, err := s.spool.put(m)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.messages[id] = m
+	s.refs[id] = r
 	return nil
 }
 
-func (s *memory) message(id string) (queue.Message, error) {
+func (s *shelf) message(id string) (queue.Message, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	m, found := s.messages[id]
+	r, found := s.refs[id]
+	s.mu.Unlock()
 	if !found {
 		return queue.Message{}, errNotHeld
 	}
-	return m, nil
+	return s.spool.get(r)
 }
 
-func (s *memory) close() error { return nil }
+func (s *shelf) close() error { return s.spool.close() }

@@ -1,0 +1,267 @@
+package dlqreplay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stationmaster/worker/deadletter"
+	"github.com/stationmaster/worker/queue"
+)
+
+// String writes the filter as flags, as a command takes it.
+func (f Filter) String() string {
+	var b strings.Builder
+	for i, t := range f {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(t.String())
+	}
+	return b.String()
+}
+
+// String writes the term as a flag.
+func (t Term) String() string {
+	flag := "--"
+	if t.Not {
+		flag = "--not-"
+	}
+	if t.Key == "unannotated" {
+		return flag + t.Key
+	}
+	value := t.Value
+	if value == "" || strings.ContainsAny(value, " \t\n'\"\\$`<>|&;()*?[]#~=%{}!") {
+		value = "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+	}
+	return flag + t.Key + " " + value
+}
+
+// Resolved returns the filter with its relative times made absolute, so that it says the same tomorrow.
+// The error names every fault of the filter.
+func (f Filter) Resolved(now time.Time) (Filter, error) {
+	out := slices.Clone(f)
+	var faults []error
+	for i, t := range out {
+		switch t.Key {
+		case "since", "until":
+			at, err := parseTime(t.Value, now)
+			if err == nil {
+				out[i].Value = at.Format(time.RFC3339Nano)
+			}
+			faults = append(faults, t.fault(err))
+		default:
+			_, err := t.compile(now)
+			faults = append(faults, t.fault(err))
+		}
+	}
+	return out, errors.Join(faults...)
+}
+
+// fault says which term is wrong.
+func (t Term) fault(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", t, err)
+}
+
+// candidate is a letter under examination; its message is read when somebody asks.
+type candidate struct {
+	*Letter
+	load    func() (*queue.Message, error)
+	message *queue.Message
+	view    any // what a where expression sees
+}
+
+func (h *Held) candidate(l *Letter) *candidate {
+	return &candidate{Letter: l, load: func() (*queue.Message, error) {
+		m, err := h.Message(l)
+		return &m, err
+	}}
+}
+
+func (c *candidate) read() (*queue.Message, error) {
+	if c.message == nil {
+		m, err := c.load()
+		if err != nil {
+			return nil, err
+		}
+		c.message = m
+	}
+	return c.message, nil
+}
+
+// matches is one condition. The error says that nobody can tell.
+type matches func(ctx context.Context, c *candidate) (bool, error)
+
+// matcher is a filter made ready.
+type matcher struct {
+	// keys are the alternatives of each key; one of each must match.
+	keys [][]matches
+	nots []matches
+}
+
+// compile makes the filter ready. The error names every fault of it.
+func (f Filter) compile(now time.Time) (*matcher, error) {
+	var (
+		m      matcher
+		at     = map[string]int{}
+		faults []error
+	)
+	for _, t := range f {
+		one, err := t.compile(now)
+		switch {
+		case err != nil:
+			faults = append(faults, t.fault(err))
+		case t.Not:
+			m.nots = append(m.nots, one)
+		default:
+			i, known := at[t.scope()]
+			if !known {
+				i = len(m.keys)
+				at[t.scope()] = i
+				m.keys = append(m.keys, nil)
+			}
+			m.keys[i] = append(m.keys[i], one)
+		}
+	}
+	return &m, errors.Join(faults...)
+}
+
+// scope is what the term is an alternative in.
+func (t Term) scope() string {
+	if t.Key != "attr" {
+		return t.Key
+	}
+	name, _, _ := strings.Cut(t.Value, "=")
+	return "attr " + name
+}
+
+// match reports whether a letter is chosen. An error that wraps errUnjudged says that an expression failed
+// on it; such a letter is not chosen.
+func (m *matcher) match(ctx context.Context, c *candidate) (bool, error) {
+	for _, alternatives := range m.keys {
+		found := false
+		var unsure error
+		for _, one := range alternatives {
+			ok, err := one(ctx, c)
+			if err != nil && !errors.Is(err, errUnjudged) {
+				return false, err
+			}
+			if err != nil {
+				unsure = err
+			}
+			if ok {
+				found = true
+				break
+			}
+		}
+		if !found {
+			return false, unsure
+		}
+	}
+	for _, not := range m.nots {
+		if ok, err := not(ctx, c); ok || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// keys are what terms are about, for whoever mistypes one.
+const keys = "group, job, class, id, since, until, deaths, attr, where, unannotated"
+
+// compile makes one term ready, Not aside.
+func (t Term) compile(now time.Time) (matches, error) {
+	about := func(is func(l *Letter) bool) (matches, error) {
+		return func(_ context.Context, c *candidate) (bool, error) { return is(c.Letter), nil }, nil
+	}
+	if t.Value == "" && t.Key != "unannotated" && t.Key != "job" && t.Key != "class" && strings.Contains(keys, t.Key) {
+		return nil, errors.New("has no value")
+	}
+	switch t.Key {
+	case "group":
+		return about(func(l *Letter) bool { return strings.EqualFold(l.Fingerprint, t.Value) })
+	case "job":
+		return about(func(l *Letter) bool { return l.Job == t.Value })
+	case "class":
+		return about(func(l *Letter) bool { return l.Class == t.Value })
+	case "id":
+		return about(func(l *Letter) bool { return l.MessageID == t.Value })
+	case "since", "until":
+		at, err := parseTime(t.Value, now)
+		if err != nil {
+			return nil, err
+		}
+		if t.Key == "since" {
+			return about(func(l *Letter) bool { return !l.Sent.IsZero() && !l.Sent.Before(at) })
+		}
+		return about(func(l *Letter) bool { return !l.Sent.IsZero() && !l.Sent.After(at) })
+	case "deaths":
+		is, err := ParseDeaths(t.Value)
+		if err != nil {
+			return nil, err
+		}
+		return about(func(l *Letter) bool { return is(l.Deaths()) })
+	case "unannotated":
+		return about(func(l *Letter) bool { return !l.Record.Failed() })
+	case "attr":
+		return attr(t.Value)
+	case "where":
+		return where(t.Value)
+	}
+	return nil, fmt.Errorf("%q is nothing that dead letters are chosen by: must be one of %s", t.Key, keys)
+}
+
+// attr matches an attribute of the message, or of the one in the envelope: "name=text", or "name" for
+// whatever text.
+func attr(value string) (matches, error) {
+	name, text, valued := strings.Cut(value, "=")
+	if name == "" {
+		return nil, errors.New("must be name=value, or name")
+	}
+	return func(_ context.Context, c *candidate) (bool, error) {
+		m, err := c.read()
+		if err != nil {
+			return false, err
+		}
+		a, has := m.Attributes[name]
+		if !has {
+			if n, enveloped := queue.ReadNotification(m.Body); enveloped {
+				a, has = n.Attributes[name]
+			}
+		}
+		return has && (!valued || a.Text == text), nil
+	}, nil
+}
+
+// ParseDeaths reads a condition on how often a message has died: "2", "<2", "<=2", ">1", ">=1".
+func ParseDeaths(text string) (is func(deaths int) bool, err error) {
+	op := strings.TrimRight(text, "0123456789 ")
+	n, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(text, op)))
+	if err == nil {
+		switch strings.TrimSpace(op) {
+		case "", "=", "==":
+			return func(d int) bool { return d == n }, nil
+		case "<":
+			return func(d int) bool { return d < n }, nil
+		case "<=":
+			return func(d int) bool { return d <= n }, nil
+		case ">":
+			return func(d int) bool { return d > n }, nil
+		case ">=":
+			return func(d int) bool { return d >= n }, nil
+		}
+	}
+	return nil, fmt.Errorf("%q says nothing of a number of deaths: write 2, '<2', '<=2', '>1' or '>=1'", text)
+}
+
+// Explained reports whether anything tells why the letter died.
+func (l *Letter) Explained() bool {
+	return l.Fingerprint != deadletter.Unexplained && (l.Class != "" || l.Kind == Recorded)
+}
