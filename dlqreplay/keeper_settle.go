@@ -43,13 +43,7 @@ func (b *Handback) add(o Handback) {
 func (k *keeper) delete(ctx context.Context, ids []string) []error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteFor)
 	defer cancel()
-	var errs []error
-	fail := func(i int, err error) {
-		if errs == nil {
-			errs = make([]error, len(ids))
-		}
-		errs[i] = err
-	}
+	errs := make([]error, len(ids))
 	left := make([]int, len(ids))
 	for i := range ids {
 		left[i] = i
@@ -57,16 +51,19 @@ func (k *keeper) delete(ctx context.Context, ids []string) []error {
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		var again []int
 		for batch := range slices.Chunk(left, queue.MaxBatch) {
-			again = append(again, k.deleteBatch(ctx, ids, batch, fail)...)
+			again = append(again, k.deleteBatch(ctx, ids, batch, errs)...)
 		}
 		if left = again; len(left) == 0 || !idle(ctx, wait, nil) {
+			if !slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
+				return nil
+			}
 			return errs
 		}
 	}
 }
 
 // deleteBatch deletes ids[i] for each i of batch, and returns those that are to be tried again.
-func (k *keeper) deleteBatch(ctx context.Context, ids []string, batch []int, fail func(i int, err error)) (again []int) {
+func (k *keeper) deleteBatch(ctx context.Context, ids []string, batch []int, errs []error) (again []int) {
 	var (
 		asked   []int
 		handles []queue.ReceiptHandle
@@ -89,22 +86,18 @@ func (k *keeper) deleteBatch(ctx context.Context, ids []string, batch []int, fai
 	cancel()
 	for at, i := range asked {
 		err := queue.At(answers, at)
+		errs[i] = err
 		switch {
-		case err == nil && !late[i]:
-			k.drop(ids[i])
-			fail(i, nil)
+		case err == nil && late[i]:
+			errs[i] = fmt.Errorf("delete %s after its hold had ended: %w", ids[i], queue.ErrLeaseLost)
 		case err == nil:
-			fail(i, fmt.Errorf("delete %s after its hold had ended: %w", ids[i], queue.ErrLeaseLost))
+			k.drop(ids[i])
 		case errors.Is(err, queue.ErrLeaseLost):
-			fail(i, err)
 			k.lose(ids[i], handles[at])
 			if h, ok := k.receipt(ids[i]); ok && h != handles[at] { // received anew meanwhile
 				again = append(again, i)
 			}
-		case forGood(err):
-			fail(i, err)
-		default:
-			fail(i, err)
+		case !forGood(err):
 			again = append(again, i)
 		}
 	}

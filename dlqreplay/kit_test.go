@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"github.com/stationmaster/worker/deadletter"
 	"github.com/stationmaster/worker/dlqreplay"
 	"github.com/stationmaster/worker/internal/awsapi"
 	"github.com/stationmaster/worker/localaws"
@@ -79,18 +78,6 @@ func (y *yard) options() dlqreplay.ScanOptions {
 	}}
 }
 
-// told are the events of a kind.
-func (y *yard) told(kind dlqreplay.EventKind) (some []dlqreplay.Event) {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	for _, e := range y.events {
-		if e.Kind == kind {
-			some = append(some, e)
-		}
-	}
-	return some
-}
-
 // send puts messages into the dead-letter queue, and returns their ids.
 func (y *yard) send(ms ...queue.Message) (ids []string) {
 	y.t.Helper()
@@ -146,16 +133,6 @@ func (y *yard) plan(h *dlqreplay.Held, f dlqreplay.Filter, j dlqreplay.Judge) *d
 		y.t.Fatal(err)
 	}
 	return p
-}
-
-// dead is a message as a worker dead-letters it.
-func dead(body string, death deadletter.Death, sent time.Time, err error) queue.Message {
-	d := queue.Delivery{Message: queue.Message{Body: body}, MessageID: "source-id", Receives: 5, Sent: sent}
-	m := d.Message
-	if err := deadletter.New(&d, death, err).Write(&m); err != nil {
-		panic(err)
-	}
-	return m
 }
 
 func ids(ls []*dlqreplay.Letter) []string {

@@ -170,11 +170,11 @@ func (s *scan) found() found {
 	return f
 }
 
-// end ends the scan; the first reason counts.
-func (s *scan) end(complete bool, why string, err error) {
+// end ends the scan before its time; the first reason counts.
+func (s *scan) end(why string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.over {
-		s.over, s.complete, s.why, s.err = true, complete, why, err
+		s.over, s.why, s.err = true, why, err
 	}
 }

@@ -29,7 +29,7 @@ func (s *scan) loop(ctx context.Context) {
 			failures = 0
 			s.judge(ctx)
 		case forGood(err):
-			s.end(false, "", err)
+			s.end("", err)
 		default:
 			failures++
 			s.refused(ctx, err, failures)
@@ -119,9 +119,9 @@ func (s *scan) took(ds []queue.Delivery, n, news int, err error) {
 	s.mu.Unlock()
 	switch {
 	case fault != nil:
-		s.end(false, "", fault)
+		s.end("", fault)
 	case all:
-		s.end(false, "the letters that were asked for are found", nil)
+		s.end("the letters that were asked for are found", nil)
 	}
 	if fresh > 0 {
 		s.events.tellOften(Event{Kind: Scanning, Done: s.held.count(), Total: int(max(s.start.Visible, int64(s.held.count())))})
@@ -135,13 +135,13 @@ func (s *scan) refused(ctx context.Context, err error, failures int) {
 	since := time.Since(s.answered)
 	s.mu.Unlock()
 	if since > giveUp {
-		s.end(false, "", fmt.Errorf("no receive has succeeded for %s: %w", giveUp, err))
+		s.end("", fmt.Errorf("no receive has succeeded for %s: %w", giveUp, err))
 		return
 	}
 	// At the cap of messages in flight a short poll is refused, and any other may be.
 	if errors.Is(err, queue.ErrThrottled) {
 		if now, err := s.now(ctx); err == nil && now.InFlight >= nearCap {
-			s.end(false, capped(now), nil)
+			s.end(capped(now), nil)
 			return
 		}
 	}
