@@ -23,12 +23,12 @@ func Explain(m *queue.Message) (class, reason string, ok bool) {
 		// Lambda's is the status of an HTTP answer, a number.
 		{"lambda:", lambdaCode, lambdaMessage},
 	} {
-		code, text := m.Attributes[as.code].Text, m.Attributes[as.message].Text
+		code, text := printable(cut(m.Attributes[as.code].Text, maxText)), m.Attributes[as.message].Text
 		if code == "" && text == "" {
 			continue
 		}
 		if class = "error"; code != "" {
-			class = cut(as.prefix+printable(cut(code, maxText)), 80)
+			class = cut(as.prefix+code, 80)
 		}
 		reason = worded(text, m.Body)
 		if rule := ruleOf(m); rule != "" {
