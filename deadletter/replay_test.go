@@ -149,8 +149,9 @@ func TestExplainReadsWhatAWSWrites(t *testing.T) {
 			Attributes: attributes("RULE_ARN", rule+"nightly", "TARGET_ARN", "arn:aws:sqs:us-east-1:123456789012:q",
 				"ERROR_CODE", "NO_PERMISSIONS", "ERROR_MESSAGE", "Lack of permissions to invoke cross account target."),
 		}, "NO_PERMISSIONS", "Lack of permissions to invoke cross account target. (rule nightly)", true},
-		"eventbridge, of a bus, without a message": {queue.Message{Attributes: attributes("RULE_ARN", rule+"orders/all", "ERROR_CODE", "SDK_CLIENT_ERROR")},
-			"SDK_CLIENT_ERROR", "(rule orders/all)", true},
+		"eventbridge, of a bus, without a message": {queue.Message{
+			Attributes: attributes("RULE_ARN", rule+"orders/all", "ERROR_CODE", "SDK_CLIENT_ERROR"),
+		}, "SDK_CLIENT_ERROR", "(rule orders/all)", true},
 		"eventbridge scheduler": {queue.Message{Attributes: attributes("ERROR_CODE", "THROTTLING", "ERROR_MESSAGE", "slow down", "SCHEDULE_ARN", "arn")}, "THROTTLING", "slow down", true},
 	} {
 		t.Run(name, func(t *testing.T) {

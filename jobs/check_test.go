@@ -20,10 +20,12 @@ func (u *untouchable) Provision(context.Context, *jobs.Env) error {
 	u.t.Error("it was set up")
 	return nil
 }
+
 func (u *untouchable) Handle(context.Context, *jobs.Message[invited]) error {
 	u.t.Error("it was run")
 	return nil
 }
+
 func (u *untouchable) HandleBatch(context.Context, []*jobs.Message[invited]) []error {
 	u.t.Error("it was run")
 	return nil

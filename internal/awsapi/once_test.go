@@ -125,7 +125,7 @@ func TestSendOnceKnowsWhatOfABatchWasRefused(t *testing.T) {
 	server, c := local(t)
 	url, _ := made(t, c, "orders", nil)
 	faulty(server, "SendMessageBatch", &localaws.Fault{Entries: map[string]string{"1": "InternalError", "2": "InvalidMessageContents"}})
-	var to queue.Sender = c.Queue(url, awsapi.QueueOptions{}).Once()
+	to := c.Queue(url, awsapi.QueueOptions{}).Once()
 	ids, errs := to.Send(t.Context(), []queue.Message{{Body: "one"}, {Body: "two"}, {Body: "three"}})
 	if len(errs) != 3 || errs[0] != nil || ids[0] == "" {
 		t.Fatalf("ids %q, errs %v, want the first accepted", ids, errs)
