@@ -65,6 +65,16 @@ func TestApplyLaysEverythingInTheOneOrder(t *testing.T) {
 		}, changes(r)); diff != "" {
 			t.Error(diff)
 		}
+		waits := 0
+		told = slices.DeleteFunc(told, func(c topology.Change) bool {
+			if c.Kind == topology.Waiting {
+				waits++
+			}
+			return c.Kind == topology.Waiting
+		})
+		if waits < 10 {
+			t.Errorf("a minute of waiting was told %d times", waits)
+		}
 		if diff := cmp.Diff(r.Changed, told); diff != "" {
 			t.Errorf("step was told something else than the result: %s", diff)
 		}

@@ -57,6 +57,9 @@ func fifoFaults(fault func(string, ...any), what string, isFIFO bool, attributes
 // fifoFaults tells which of the three ends of a subscription do not go together. Source: "Amazon SNS
 // FIFO topics", Developer Guide; the refusals are SNS's own.
 func (s Subscription) fifoFaults(fault func(string, ...any), topic, queue bool) {
+	if topic && s.Protocol != sqs {
+		fault("subscription %s: a FIFO topic delivers to queues only, and SNS refuses %s; make the topic standard", s.name(), s.Protocol)
+	}
 	if queue && !topic {
 		fault("subscription %s: a standard topic cannot deliver to a FIFO queue, since it has no order to keep and SNS refuses it; make both FIFO, or the queue standard", s.name())
 	}

@@ -206,9 +206,13 @@ func (k *kit) url(t *testing.T, name string) string {
 
 func (k *kit) subscribed(t *testing.T, topic string) map[string]string {
 	t.Helper()
-	found, err := k.Subscriptions(t.Context(), account.TopicARN(topic), "sqs")
+	listed, err := k.TopicSubscriptions(t.Context(), account.TopicARN(topic))
 	if err != nil {
 		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, s := range listed {
+		found[s.Endpoint] = s.ARN
 	}
 	return found
 }
@@ -312,4 +316,22 @@ func (k *kit) deleteQueue(t *testing.T, name string) {
 		t.Fatal(out, err)
 	}
 	out.Body.Close()
+}
+
+// make makes a queue by hand.
+func (k *kit) make(t *testing.T, name string, attributes map[string]string) {
+	t.Helper()
+	if _, err := k.CreateQueue(t.Context(), name, attributes, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// byHand subscribes to the topic of line.
+func (k *kit) byHand(t *testing.T, protocol, endpoint string, attributes map[string]string) string {
+	t.Helper()
+	arn, err := k.Subscribe(t.Context(), account.TopicARN("invitations"), protocol, endpoint, attributes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return arn
 }

@@ -13,6 +13,7 @@ import (
 type layout struct {
 	account       Account
 	queues        []Queue             // dead-letter queues before the queues that point at them
+	ordered       []Topic             // as declared
 	topics        map[string]Topic    // by name
 	byName        map[string]Queue    // the same queues
 	senders       map[string][]string // queue name → names of topics, sorted
@@ -22,7 +23,7 @@ type layout struct {
 
 func (t Topology) layout(account Account) layout {
 	l := layout{
-		account: account, topics: make(map[string]Topic), byName: make(map[string]Queue),
+		account: account, ordered: t.Topics, topics: make(map[string]Topic), byName: make(map[string]Queue),
 		senders: make(map[string][]string), victims: make(map[string]string),
 	}
 	for _, topic := range t.Topics {
@@ -33,6 +34,7 @@ func (t Topology) layout(account Account) layout {
 		declared[q.Name] = q
 	}
 	for _, s := range t.Subscriptions {
+		s.Protocol = s.protocol()
 		if own := lastPart(s.Queue); isARN(s.Queue) && s.Queue == account.QueueARN(own) {
 			if _, ok := declared[own]; ok {
 				s.Queue = own // it needs its permission, however it is spelled
@@ -42,17 +44,19 @@ func (t Topology) layout(account Account) layout {
 	}
 	for _, q := range t.Queues {
 		if !q.Unmanaged {
-			l.addDLQ(declared, q.DLQ, q.Name)
+			l.addDLQ(declared, q.DLQ, q.Name, q.encryption())
 		}
 	}
 	for _, s := range l.subscriptions {
-		l.addDLQ(declared, s.DLQ, s.Queue)
+		l.addDLQ(declared, s.DLQ, s.Queue, declared[s.Queue].encryption())
 	}
 	for _, q := range t.Queues {
 		l.add(q)
 	}
 	for _, s := range l.subscriptions {
-		l.allow(s.Queue, s.Topic)
+		if s.Protocol == sqs {
+			l.allow(s.Queue, s.Topic)
+		}
 		l.allow(s.DLQ, s.Topic)
 	}
 	return l
@@ -60,7 +64,7 @@ func (t Topology) layout(account Account) layout {
 
 // addDLQ adds the dead-letter queue of victim, after its own if it has one: a RedrivePolicy is
 // refused while the queue that it names has a RedriveAllowPolicy that does not know it yet.
-func (l *layout) addDLQ(declared map[string]Queue, name, victim string) {
+func (l *layout) addDLQ(declared map[string]Queue, name, victim string, encryption map[string]string) {
 	if name == "" {
 		return
 	}
@@ -68,23 +72,34 @@ func (l *layout) addDLQ(declared map[string]Queue, name, victim string) {
 	if _, ok := l.byName[name]; ok {
 		return
 	}
-	q := deadLetters(declared, name)
+	q := deadLetters(declared, name, encryption)
 	if !q.Unmanaged {
-		l.addDLQ(declared, q.DLQ, name)
+		l.addDLQ(declared, q.DLQ, name, q.encryption())
 	}
 	l.add(q)
 }
 
 // deadLetters returns the queue as declared, or as it is made when nobody declared it.
-func deadLetters(declared map[string]Queue, name string) Queue {
+func deadLetters(declared map[string]Queue, name string, encryption map[string]string) Queue {
 	q, ok := declared[name]
 	if !ok {
-		q = Queue{Name: name}
+		q = Queue{Name: name, Attributes: encryption}
 	}
 	if q.Retention == 0 && !q.Unmanaged {
 		q.Retention = dlqRetention
 	}
 	return q
+}
+
+// encryption is how what is in the queue is kept secret, as far as it is said.
+func (q Queue) encryption() map[string]string {
+	said := make(map[string]string)
+	for _, name := range []string{attrKey, attrSSE} {
+		if value, ok := q.Attributes[name]; ok {
+			said[name] = value
+		}
+	}
+	return said
 }
 
 func (l *layout) add(q Queue) {
@@ -144,6 +159,14 @@ func (l *layout) topicARN(name string) string {
 		return t.ARN
 	}
 	return l.account.TopicARN(name)
+}
+
+// endpoint is where a subscription leads, as SNS spells it.
+func (l *layout) endpoint(s Subscription) (protocol, endpoint string) {
+	if s.Protocol == sqs {
+		return sqs, l.queueARN(s.Queue)
+	}
+	return s.Protocol, s.Endpoint
 }
 
 // attributes are those wanted of a managed queue, without its policy.

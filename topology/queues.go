@@ -30,7 +30,13 @@ func (a *applier) queues(ctx context.Context) error {
 		if q.Unmanaged {
 			continue
 		}
-		if err := a.counted(func() error { return a.setQueue(ctx, q) }, a.created[q.Name]); err != nil {
+		work := func() error {
+			if err := a.setQueue(ctx, q); err != nil {
+				return err
+			}
+			return a.tagQueue(ctx, q)
+		}
+		if err := a.counted(work, a.created[q.Name]); err != nil {
 			return err
 		}
 	}
@@ -42,7 +48,7 @@ func (a *applier) findOrCreate(ctx context.Context, q Queue) error {
 	if errors.Is(err, queue.ErrNotFound) && !q.Unmanaged {
 		if url, err = a.create(ctx, q); err == nil {
 			a.created[q.Name] = true
-			a.changed("queue", q.Name, "create")
+			a.changed("queue", q.Name, "create", a.layout.whyCreate(q), details(a.layout.attributes(q))...)
 		}
 	}
 	if err != nil {
@@ -59,10 +65,18 @@ const recreateAfter = 2 * time.Minute
 // create makes a queue, and waits while SQS remembers one of the same name that was deleted.
 func (a *applier) create(ctx context.Context, q Queue) (url string, err error) {
 	for began := time.Now(); ; {
-		url, err = a.aws.CreateQueue(ctx, q.Name, immutable(q.Name, attrFIFOQueue), q.Tags)
-		if !deletedRecently(err) || time.Since(began) >= recreateAfter {
+		url, err = a.aws.CreateQueue(ctx, q.Name, immutable(q.Name, attrFIFOQueue), a.tagsOf(q.Tags))
+		if errors.Is(err, queue.ErrRejected) && !deletedRecently(err) {
+			// Another one may have made it meanwhile.
+			if there, findErr := findQueue(ctx, a.aws, q); findErr == nil {
+				return there, nil
+			}
+		}
+		waited := time.Since(began)
+		if !deletedRecently(err) || waited >= recreateAfter {
 			return url, err
 		}
+		a.waiting(fmt.Sprintf("queue %s: SQS remembers one of this name that was deleted: %s of at most %s", q.Name, waited.Round(time.Second), recreateAfter))
 		if err := pause(ctx, 5*time.Second); err != nil {
 			return "", fmt.Errorf("queue %s: wait until SQS has forgotten the deleted one: %w", q.Name, err)
 		}
@@ -80,7 +94,7 @@ func deletedRecently(err error) bool {
 
 // findQueue returns the URL of a queue that exists; only a queue given by its URL is taken at its
 // word.
-func findQueue(ctx context.Context, aws SQS, q Queue) (string, error) {
+func findQueue(ctx context.Context, aws QueueReader, q Queue) (string, error) {
 	switch {
 	case q.URL != "":
 		return q.URL, nil
@@ -116,13 +130,26 @@ func (a *applier) setQueue(ctx context.Context, q Queue) error {
 	a.touched[q.Name], a.lastSet = set, time.Now()
 	for _, name := range names {
 		if !a.created[q.Name] { // "create" has said it all
-			a.changed("queue", q.Name, describe(name, have[name], set[name]))
+			a.changed("queue", q.Name, describe(name, have[name], set[name]), whyQueue(name, set[name]))
 		}
 	}
 	for _, topic := range granted {
-		a.changed("policy", q.Name, "allow topic "+topic+" to send")
+		a.changed("policy", q.Name, "allow topic "+topic+" to send", "without it SNS throws away what the topic sends here")
 	}
 	return nil
+}
+
+// tagQueue sets the declared tags of a queue that was there before.
+func (a *applier) tagQueue(ctx context.Context, q Queue) error {
+	if a.created[q.Name] || len(q.Tags) == 0 {
+		return nil
+	}
+	url := a.result.URLs[q.Name]
+	tags, err := a.aws.QueueTags(ctx, url)
+	if err != nil {
+		return err
+	}
+	return a.tag("queue", q.Name, tags, q.Tags, func(missing map[string]string) error { return a.aws.TagQueue(ctx, url, missing) })
 }
 
 // looked remembers when a queue that topics send to was changed, by whomever: the run before may

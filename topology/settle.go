@@ -38,8 +38,8 @@ func (a *applier) settle(ctx context.Context) error {
 		}
 		a.lastSet = time.Now() // a run that ended early has set it: nobody knows exactly when
 	}
-	for {
-		wrong, err := a.unlike(ctx)
+	for lost := 0; ; {
+		wrong, granted, err := a.unlike(ctx)
 		if err != nil {
 			return err
 		}
@@ -51,27 +51,87 @@ func (a *applier) settle(ctx context.Context) error {
 			return fmt.Errorf("queue %s: does not read back as it was set after %s; look for another tool that sets it, then apply again",
 				wrong, waited.Round(time.Second))
 		}
+		// One answer may be an old one. Two say that somebody has overwritten the policy.
+		if lost++; !granted {
+			lost = 0
+		}
+		if lost > 1 {
+			if err := a.allowAgain(ctx, wrong); err != nil {
+				return err
+			}
+			lost = 0
+		}
+		a.waiting(fmt.Sprintf("queues take up to %s to spread what was set, and nothing is subscribed to them before: %s", a.want.Settle, waited.Round(time.Second)))
 		if err := pause(ctx, min(a.want.Settle, readEvery)); err != nil {
 			return err
 		}
 	}
 }
 
-// unlike returns the name of a queue that does not read back as it was set.
-func (a *applier) unlike(ctx context.Context) (string, error) {
+// unlike returns the name of a queue that does not read back as it was set, and whether what it lacks
+// is the permission of a topic. A policy may hold more than was set: another one adds to it too.
+func (a *applier) unlike(ctx context.Context) (name string, granted bool, err error) {
 	for _, name := range slices.Sorted(maps.Keys(a.touched)) {
 		have, err := a.aws.QueueAttributes(ctx, a.result.URLs[name])
 		if errors.Is(err, queue.ErrNotFound) {
-			return name, nil
+			return name, false, nil
 		}
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
-		if d, _ := difference(have, a.touched[name]); len(d) > 0 {
-			return name, nil
+		want := maps.Clone(a.touched[name])
+		delete(want, attrPolicy)
+		if d, _ := difference(have, want); len(d) > 0 {
+			return name, false, nil
+		}
+		_, missing, err := a.layout.policy(name, have[attrPolicy])
+		if err != nil {
+			return "", false, fmt.Errorf("queue %s: %w", name, err)
+		}
+		if len(missing) > 0 {
+			return name, true, nil
 		}
 	}
-	return "", nil
+	return "", false, nil
+}
+
+// settled looks once more whether topics may send to the queues that were changed: a policy has no
+// version, and another apply at the same time may have written back one that it had read before ours.
+func (a *applier) settled(ctx context.Context) error {
+	const tries = 5
+	for range tries {
+		wrong, granted, err := a.unlike(ctx)
+		if err != nil || !granted {
+			return err
+		}
+		if err := a.allowAgain(ctx, wrong); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allowAgain merges our statement into a policy once more.
+func (a *applier) allowAgain(ctx context.Context, name string) error {
+	have, err := a.aws.QueueAttributes(ctx, a.result.URLs[name])
+	if err != nil {
+		return err
+	}
+	policy, granted, err := a.layout.policy(name, have[attrPolicy])
+	if err != nil {
+		return fmt.Errorf("queue %s: %w", name, err)
+	}
+	if len(granted) == 0 {
+		return nil
+	}
+	if err := a.aws.SetQueueAttributes(ctx, a.result.URLs[name], map[string]string{attrPolicy: policy}); err != nil {
+		return err
+	}
+	a.lastSet = time.Now()
+	for _, topic := range granted {
+		a.changed("policy", name, "allow topic "+topic+" to send, again", "somebody else has set the policy at the same time, without it")
+	}
+	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {

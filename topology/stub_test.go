@@ -109,12 +109,34 @@ func (s *stub) Subscribe(_ context.Context, topicARN, _, endpoint string, attrib
 	return arn, nil
 }
 
-func (s *stub) Subscriptions(_ context.Context, topicARN, _ string) (map[string]string, error) {
+func (s *stub) TopicSubscriptions(_ context.Context, topicARN string) ([]queue.Subscription, error) {
 	if _, ok := s.topics[topicARN]; !ok {
 		return nil, fmt.Errorf("list the subscriptions of %s: %w", topicARN, queue.ErrNotFound)
 	}
-	return maps.Clone(s.listed), nil
+	var all []queue.Subscription
+	for endpoint, arn := range s.listed {
+		all = append(all, queue.Subscription{ARN: arn, TopicARN: topicARN, Protocol: "sqs", Endpoint: endpoint})
+	}
+	return all, nil
 }
+
+func (s *stub) QueueTags(context.Context, string) (map[string]string, error) { return nil, nil }
+
+func (s *stub) TopicTags(context.Context, string) (map[string]string, error) { return nil, nil }
+
+func (s *stub) TagQueue(_ context.Context, url string, tags map[string]string) error {
+	s.make("tags", url, nil, tags)
+	return nil
+}
+
+func (s *stub) TagTopic(_ context.Context, arn string, tags map[string]string) error {
+	s.make("tags", arn, nil, tags)
+	return nil
+}
+
+func (s *stub) DeadLetterSources(context.Context, string) ([]string, error) { return nil, nil }
+
+func (s *stub) MoveTasks(context.Context, string) ([]queue.MoveTask, error) { return nil, nil }
 
 func (s *stub) SubscriptionAttributes(_ context.Context, arn string) (map[string]string, error) {
 	return maps.Clone(s.subscriptions[arn]), nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/stationmaster/worker/queue"
@@ -16,6 +17,23 @@ var scopes = map[string]string{"body": "MessageBody", "attributes": "MessageAttr
 // noFilter is the filter policy that takes one away: an empty text is refused.
 const noFilter = "{}"
 
+// gone is what SNS lists for a while in place of the ARN of a subscription that was ended.
+const gone = "Deleted"
+
+// end is what a topic has one subscription for.
+type end struct{ protocol, endpoint string }
+
+// ends are the subscriptions that a topic has: their ARNs, or the word in its place.
+func ends(listed []queue.Subscription) map[end]string {
+	found := make(map[end]string, len(listed))
+	for _, s := range listed {
+		if s.ARN != gone {
+			found[end{s.Protocol, s.Endpoint}] = s.ARN
+		}
+	}
+	return found
+}
+
 // look finds the subscriptions that exist. A topic made in this run has none.
 func (a *applier) look(ctx context.Context) error {
 	for _, s := range a.layout.subscriptions {
@@ -23,27 +41,28 @@ func (a *applier) look(ctx context.Context) error {
 		if _, ok := a.known[s.Topic]; ok || a.created[topicARN] {
 			continue
 		}
-		found, err := a.aws.Subscriptions(ctx, topicARN, "sqs")
+		listed, err := a.aws.TopicSubscriptions(ctx, topicARN)
 		if err != nil {
 			return a.layout.topics[s.Topic].withOwner(err)
 		}
-		maps.DeleteFunc(found, func(_, arn string) bool { return arn == gone })
-		a.known[s.Topic] = found
+		a.known[s.Topic] = ends(listed)
 	}
 	return nil
 }
 
-// gone is what SNS lists for a while in place of the ARN of a subscription that was deleted.
-const gone = "Deleted"
+// there returns the ARN of a subscription that exists, or the word in its place.
+func (a *applier) there(s Subscription) (arn string, ok bool) {
+	protocol, endpoint := a.layout.endpoint(s)
+	arn, ok = a.known[s.Topic][end{protocol, endpoint}]
+	return arn, ok
+}
 
 // subscribing tells whether a subscription is to be made.
 func (a *applier) subscribing() bool {
-	for _, s := range a.layout.subscriptions {
-		if _, ok := a.known[s.Topic][a.layout.queueARN(s.Queue)]; !ok {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.layout.subscriptions, func(s Subscription) bool {
+		_, ok := a.there(s)
+		return !ok
+	})
 }
 
 // subscriptions subscribes what is missing, with all attributes in the one call: a subscription
@@ -54,56 +73,74 @@ func (a *applier) subscriptions(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(a.pending...)
+	return nil
 }
 
 func (a *applier) subscribe(ctx context.Context, s Subscription) error {
-	topicARN, endpoint, want := a.layout.topicARN(s.Topic), a.layout.queueARN(s.Queue), a.layout.subscription(s)
-	if arn, ok := a.known[s.Topic][endpoint]; ok {
+	want := a.layout.subscription(s)
+	arn, exists := a.there(s)
+	switch {
+	case exists && isARN(arn):
 		return a.setSubscription(ctx, s, arn, want)
+	case exists && !s.web():
+		a.wait(s, "") // a word says that it waits to be confirmed, and asking again would send another mail
+		return nil
 	}
 	made := maps.Clone(want)
 	maps.DeleteFunc(made, func(_, v string) bool { return v == "" })
-	arn, err := a.aws.Subscribe(ctx, topicARN, "sqs", endpoint, made)
-	if err == nil {
-		a.changed("subscription", s.name(), "create")
+	topicARN := a.layout.topicARN(s.Topic)
+	protocol, endpoint := a.layout.endpoint(s)
+	arn, err := a.aws.Subscribe(ctx, topicARN, protocol, endpoint, made)
+	switch {
+	case err == nil && exists:
+		a.changed("subscription", s.name(), "ask again for its confirmation", "it is pending, and the last token may have got lost or be too old")
 		return a.confirmed(ctx, s, arn)
-	}
-	if !errors.Is(err, queue.ErrRejected) {
+	case err == nil:
+		a.changed("subscription", s.name(), "create", a.layout.whySubscribe(s), details(made)...)
+		return a.confirmed(ctx, s, arn)
+	case !errors.Is(err, queue.ErrRejected):
 		return err
+	case exists:
+		return a.setPending(ctx, s, want)
 	}
 	// "Already exists with different attributes" and a bad filter answer alike. Only the list can
 	// tell them apart without a bare Subscribe, which in the second case would make an unfiltered
 	// subscription.
-	found, listErr := a.aws.Subscriptions(ctx, topicARN, "sqs")
-	if arn, ok := found[endpoint]; ok && listErr == nil {
+	listed, listErr := a.aws.TopicSubscriptions(ctx, topicARN)
+	if arn, ok := ends(listed)[end{protocol, endpoint}]; ok && listErr == nil && isARN(arn) {
 		return a.setSubscription(ctx, s, arn, want)
 	}
 	return err
 }
 
-// confirmed looks whether a new subscription is in force: SNS wants the word of the owner of the
-// queue when that is another account, and delivers nothing until then.
-func (a *applier) confirmed(ctx context.Context, s Subscription, arn string) error {
-	if accountOf(a.layout.queueARN(s.Queue)) == a.account.ID {
-		return nil
+// setPending sets the attributes of a subscription that waits to be confirmed with others. SNS does not
+// list its ARN, and tells it to whoever subscribes once more without attributes; it delivers nothing
+// meanwhile.
+func (a *applier) setPending(ctx context.Context, s Subscription, want map[string]string) error {
+	protocol, endpoint := a.layout.endpoint(s)
+	arn, err := a.aws.Subscribe(ctx, a.layout.topicARN(s.Topic), protocol, endpoint, nil)
+	if err != nil {
+		return err
 	}
-	have, err := a.aws.SubscriptionAttributes(ctx, arn)
-	if err == nil && have[attrPending] == "true" {
-		a.wait(s)
+	if err := a.setSubscription(ctx, s, arn, want); err != nil {
+		return err
 	}
-	return err
-}
-
-func (a *applier) wait(s Subscription) {
-	a.pending = append(a.pending, fmt.Errorf("subscription %s: is pending: SNS has sent a SubscriptionConfirmation into the queue, and its owner has to confirm it; "+
-		"nothing is delivered until then; apply again after that", s.name()))
+	return a.confirmed(ctx, s, arn)
 }
 
 // subscription returns the attributes of one. FilterPolicyScope without a policy says nothing, so
 // the two go together. An empty value is to be removed.
 func (l *layout) subscription(s Subscription) map[string]string {
-	want := map[string]string{attrRaw: strconv.FormatBool(s.Raw), attrRedrive: ""}
+	want := map[string]string{attrRedrive: ""}
+	if slices.Contains(rawProtocols, s.Protocol) {
+		want[attrRaw] = strconv.FormatBool(s.Raw)
+	}
+	if s.web() {
+		want[attrDelivery] = s.Delivery
+	}
+	if s.Role != "" {
+		want[attrRole] = s.Role
+	}
 	if s.DLQ != "" {
 		want[attrRedrive] = redrive(l.queueARN(s.DLQ), 0)
 	}
@@ -116,16 +153,13 @@ func (l *layout) subscription(s Subscription) map[string]string {
 
 // setSubscription repairs one that exists.
 func (a *applier) setSubscription(ctx context.Context, s Subscription, arn string, want map[string]string) error {
-	if !isARN(arn) { // a word says that it waits to be confirmed
-		a.wait(s)
-		return nil
-	}
 	have, err := a.aws.SubscriptionAttributes(ctx, arn)
 	if err != nil {
 		return fmt.Errorf("subscription %s: %w", s.name(), err)
 	}
+	pending := have[attrPending] == "true"
 	set, _ := subscriptionDifference(have, want)
-	for _, name := range setOrder(have[attrFilter], want[attrScope]) {
+	for _, name := range setOrder(have[attrFilter], want) {
 		value, ok := set[name]
 		if !ok {
 			continue
@@ -133,7 +167,10 @@ func (a *applier) setSubscription(ctx context.Context, s Subscription, arn strin
 		if err := a.aws.SetSubscriptionAttribute(ctx, arn, name, value); err != nil {
 			return fmt.Errorf("subscription %s: %w", s.name(), err)
 		}
-		a.changed("subscription", s.name(), describe(name, have[name], value))
+		a.changed("subscription", s.name(), describe(name, have[name], value), whySubscription(name, value))
+	}
+	if pending && !s.web() {
+		a.wait(s, arn)
 	}
 	return nil
 }
@@ -163,9 +200,14 @@ func subscriptionDifference(have, want map[string]string) (set map[string]string
 // setOrder is the order in which nothing is refused and the least is lost: the net first. Before the
 // first filter, its scope, which filters nothing by itself and is remembered by SNS; between two
 // filters, the scope that allows nested ones before the filter, and the one that forbids them after.
-func setOrder(haveFilter, scope string) []string {
-	if haveFilter == "" || scope == scopes["body"] {
-		return []string{attrRedrive, attrScope, attrFilter, attrRaw}
+// Some content types go with raw delivery only.
+func setOrder(haveFilter string, want map[string]string) []string {
+	order := []string{attrRedrive, attrFilter, attrScope}
+	if haveFilter == "" || want[attrScope] == scopes["body"] {
+		order = []string{attrRedrive, attrScope, attrFilter}
 	}
-	return []string{attrRedrive, attrFilter, attrScope, attrRaw}
+	if want[attrRaw] == "true" {
+		return append(order, attrRaw, attrDelivery, attrRole)
+	}
+	return append(order, attrDelivery, attrRaw, attrRole)
 }

@@ -7,7 +7,6 @@
 package topology
 
 import (
-	"context"
 	"strings"
 	"time"
 )
@@ -24,7 +23,15 @@ type Topology struct {
 	// subscribed to them. AWS says that attributes take up to 60 seconds to spread; a server in
 	// this process needs 0.
 	Settle time.Duration
+	// Confirm is how long Apply waits for HTTP endpoints to confirm their subscriptions.
+	Confirm time.Duration
+	// Owner is the value of OwnerTag on each queue and topic that Apply makes; empty: they get no tag.
+	Owner string
 }
+
+// OwnerTag is the tag by which a queue or a topic is known to have been made here; its value is
+// Topology.Owner. It is given at creation only: what was there before is somebody's.
+const OwnerTag = "stationmaster"
 
 // Topic is one SNS topic. A name that ends in ".fifo" makes it a FIFO topic.
 type Topic struct {
@@ -37,7 +44,7 @@ type Topic struct {
 	// ContentBasedDeduplication (FIFO only) a message that has no deduplication id gets one from its
 	// body, and from nothing else: two messages that differ in their attributes are one.
 	Attributes map[string]string
-	Tags       map[string]string // given at creation
+	Tags       map[string]string // set, and never removed
 }
 
 // Queue is one SQS queue. A name that ends in ".fifo" makes it a FIFO queue; its DLQ is one too.
@@ -58,15 +65,28 @@ type Queue struct {
 	// Attributes are as SQS spells them; not Policy, RedrivePolicy and FifoQueue, which follow from
 	// the rest. ContentBasedDeduplication is as in Topic; behind a FIFO topic a queue needs none,
 	// because SNS passes its deduplication id on.
+	//
+	// The encryption that stands here (KmsMasterKeyId, SqsManagedSseEnabled) is also that of the
+	// dead-letter queues that nobody declared: what is secret in a queue is secret in them.
 	Attributes map[string]string
-	Tags       map[string]string // given at creation
+	Tags       map[string]string // set, and never removed
 }
 
-// Subscription is one queue's subscription to one topic.
+// Subscription is one endpoint's subscription to one topic.
 type Subscription struct {
 	Topic string // name of a topic in Topology.Topics
-	Queue string // name of a queue in Topology.Queues, or the ARN of somebody else's
-	Raw   bool
+	// Queue is the name of a queue in Topology.Queues, or the ARN of somebody else's: protocol sqs.
+	Queue string
+	// Protocol and Endpoint are those of any other, as SNS spells them.
+	Protocol, Endpoint string
+	// Served: a worker of this configuration answers at Endpoint, and confirms it.
+	Served bool
+	// Delivery is the DeliveryPolicy in JSON, of http and https only; empty: SNS's own, one that is
+	// there is removed.
+	Delivery string
+	// Role is the ARN of the role with which SNS writes to a delivery stream, of firehose only.
+	Role string
+	Raw  bool
 	// Filter is a filter policy in JSON, matched on FilterOn: "body" or "attributes". Both or none.
 	Filter, FilterOn string
 	// DLQ is the name of the queue for what could not be delivered, usually
@@ -122,34 +142,3 @@ func accountOf(arn string) string {
 }
 
 func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
-
-// SQS is what Apply and Verify ask of the queue service. Errors wrap the classes of package queue.
-type SQS interface {
-	CreateQueue(ctx context.Context, name string, attributes, tags map[string]string) (url string, err error)
-	QueueURL(ctx context.Context, name, account string) (url string, err error)
-	QueueAttributes(ctx context.Context, url string) (map[string]string, error)
-	SetQueueAttributes(ctx context.Context, url string, attributes map[string]string) error
-}
-
-// SNSTopics is what Apply and Verify ask about topics.
-type SNSTopics interface {
-	CreateTopic(ctx context.Context, name string, attributes, tags map[string]string) (arn string, err error)
-	TopicAttributes(ctx context.Context, arn string) (map[string]string, error)
-	SetTopicAttribute(ctx context.Context, arn, name, to string) error
-}
-
-// SNSSubscriptions is what Apply and Verify ask about subscriptions. Subscriptions returns ARNs by
-// endpoint; an empty value given to SetSubscriptionAttribute removes the attribute.
-type SNSSubscriptions interface {
-	Subscribe(ctx context.Context, topicARN, protocol, endpoint string, attributes map[string]string) (arn string, err error)
-	Subscriptions(ctx context.Context, topicARN, protocol string) (map[string]string, error)
-	SubscriptionAttributes(ctx context.Context, arn string) (map[string]string, error)
-	SetSubscriptionAttribute(ctx context.Context, arn, name, to string) error
-}
-
-// API is both services, in plain strings and maps.
-type API interface {
-	SQS
-	SNSTopics
-	SNSSubscriptions
-}

@@ -49,10 +49,12 @@ func (t Topology) Validate() error {
 	}
 	seen := map[string]bool{}
 	for _, s := range t.Subscriptions {
-		if seen[s.name()] {
-			found.add("subscription %s: declared twice; SNS keeps one per topic and queue", s.name())
+		s.Protocol = s.protocol()
+		if id := s.Protocol + " " + s.name(); seen[id] {
+			found.add("subscription %s: declared twice; SNS keeps one per topic and endpoint", s.name())
+		} else {
+			seen[id] = true
 		}
-		seen[s.name()] = true
 		s.validate(found.add)
 		s.validateEnds(found.add, topics, queues)
 	}
@@ -148,6 +150,7 @@ func (s Subscription) validate(fault func(string, ...any)) {
 	if s.DLQ != "" && !queueName.MatchString(s.DLQ) {
 		fault("subscription %s: delivery DLQ %q must be 1 to 80 letters, digits, - and _ (FIFO: ending in .fifo); name it with dlq = …", s.name(), s.DLQ)
 	}
+	s.validateProtocol(fault)
 	if s.DLQ != "" && s.DLQ == s.Queue {
 		fault("subscription %s: delivery DLQ %s is the queue that it delivers to; name another", s.name(), s.DLQ)
 	}
@@ -170,10 +173,13 @@ func (s Subscription) validateEnds(fault func(string, ...any), topics map[string
 		fault("subscription %s: topic %s is not declared; add [topics.%s]", s.name(), s.Topic, s.Topic)
 	}
 	q, ours := queues[s.Queue]
-	if !isARN(s.Queue) && !ours {
+	switch {
+	case s.Protocol != sqs && declared:
+		s.fifoFaults(fault, topic.fifo(), false)
+	case s.Protocol != sqs:
+	case !isARN(s.Queue) && !ours:
 		fault("subscription %s: queue %s is not declared; add [queues.%s] or give an ARN", s.name(), s.Queue, s.Queue)
-	}
-	if declared && (ours || isARN(s.Queue)) {
+	case declared:
 		s.fifoFaults(fault, topic.fifo(), q.fifo() || isFIFO(s.Queue))
 	}
 	for _, name := range slices.Sorted(maps.Keys(queues)) {
@@ -193,13 +199,4 @@ func (t Topology) check(account Account) error {
 		}
 	}
 	return errors.Join(found...)
-}
-
-// name is how a subscription is spoken of.
-func (s Subscription) name() string {
-	queue := s.Queue
-	if isARN(queue) {
-		queue = lastPart(queue)
-	}
-	return s.Topic + " → " + queue
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/stationmaster/worker/queue"
@@ -69,33 +70,34 @@ func (t Topic) withOwner(err error) error {
 // and as declared. What is missing, differs or may not be looked at is a finding, so that the rest
 // can work; an error is what concerns all of it: credentials, the network, an invalid topology.
 // Of somebody else's queues and topics it looks only whether they exist.
-func (t Topology) Verify(ctx context.Context, aws API, account Account) ([]Finding, error) {
+func (t Topology) Verify(ctx context.Context, aws Reader, account Account) ([]Finding, error) {
 	if err := t.check(account); err != nil {
 		return nil, fmt.Errorf("verify topology: %w", err)
 	}
-	v := &verifier{want: t, aws: aws, layout: t.layout(account), missing: make(map[string]bool)}
-	for _, part := range []func(context.Context) error{v.queues, v.topics, v.subscriptions} {
-		if err := part(ctx); err != nil {
-			return v.findings, fmt.Errorf("verify topology: %w", err)
-		}
+	l := t.layout(account)
+	s, err := l.observe(ctx, aws, ObserveOptions{Brief: true})
+	if err != nil {
+		return nil, fmt.Errorf("verify topology: %w", err)
 	}
+	v := &verifier{layout: &l, state: s}
+	v.queues()
+	v.topics()
+	v.subscriptions()
 	return v.findings, nil
 }
 
 type verifier struct {
-	want     Topology
-	aws      API
-	layout   layout
+	layout   *layout
+	state    *State
 	findings []Finding
-	missing  map[string]bool // topics
 }
 
-// judge turns an answer into a finding, or into an error that concerns everything. It is done when
-// there is nothing more to ask about the thing.
-func (v *verifier) judge(err error, f Finding, permission string) (done bool, _ error) {
+// judge turns the error of reading a thing into a finding. It is done when there is nothing more to
+// ask about the thing.
+func (v *verifier) judge(err error, f Finding, permission string) (done bool) {
 	switch {
 	case err == nil:
-		return false, nil
+		return false
 	case errors.Is(err, queue.ErrNotFound):
 		f.Missing, f.Err = true, err
 		if f.Fix == "" {
@@ -103,14 +105,12 @@ func (v *verifier) judge(err error, f Finding, permission string) (done bool, _ 
 		}
 	case errors.Is(err, queue.ErrDenied):
 		f.Err, f.Fix = err, "allow "+permission+" to this worker's role"
-	case errors.Is(err, queue.ErrThrottled):
+	default:
 		// Many workers that start at once must not keep each other from starting.
 		f.Err, f.Fix = err, "too many ask at once: look again later"
-	default:
-		return true, err
 	}
 	v.findings = append(v.findings, f)
-	return true, nil
+	return true
 }
 
 // differs notes how a thing differs, if it does.
@@ -121,7 +121,7 @@ func (v *verifier) differs(f Finding, different []string) {
 	}
 }
 
-func (v *verifier) queues(ctx context.Context) error {
+func (v *verifier) queues() {
 	for _, q := range v.layout.queues {
 		f := Finding{Kind: "queue", Name: q.Name, Queue: q.Name}
 		if victim, ok := v.layout.victims[q.Name]; ok {
@@ -130,20 +130,18 @@ func (v *verifier) queues(ctx context.Context) error {
 		if q.Unmanaged {
 			f.Fix = queueFix
 		}
-		url, err := findQueue(ctx, v.aws, q)
-		if done, err := v.judge(err, f, "sqs:GetQueueUrl"); err != nil {
-			return err
-		} else if done || (q.Unmanaged && q.URL == "") {
-			continue
+		s := v.state.Queues[q.Name]
+		permission := "sqs:GetQueueAttributes"
+		if s.URL == "" {
+			permission = "sqs:GetQueueUrl"
 		}
-		have, err := v.aws.QueueAttributes(ctx, url)
-		if done, err := v.judge(err, f, "sqs:GetQueueAttributes"); err != nil {
-			return err
-		} else if !done && !q.Unmanaged {
-			v.differs(f, v.queueDifference(q, have))
+		if q.Unmanaged && q.URL == "" && s.URL != "" {
+			continue // it exists; the rest is its owner's
+		}
+		if !v.judge(s.Err, f, permission) && !q.Unmanaged {
+			v.differs(f, v.queueDifference(q, s.Attributes))
 		}
 	}
-	return nil
 }
 
 func (v *verifier) queueDifference(q Queue, have map[string]string) []string {
@@ -163,71 +161,62 @@ func (v *verifier) queueDifference(q Queue, have map[string]string) []string {
 	return different
 }
 
-func (v *verifier) topics(ctx context.Context) error {
-	for _, topic := range v.want.Topics {
+func (v *verifier) topics() {
+	for _, topic := range v.layout.ordered {
 		f := Finding{Kind: "topic", Name: topic.Name}
 		if topic.Unmanaged {
 			f.Fix = topicFix
 		}
-		have, err := v.aws.TopicAttributes(ctx, v.layout.topicARN(topic.Name))
-		v.missing[topic.Name] = errors.Is(err, queue.ErrNotFound)
-		done, err := v.judge(err, f, "sns:GetTopicAttributes")
-		if err != nil {
-			return err
-		}
-		if done || topic.Unmanaged {
+		s := v.state.Topics[topic.Name]
+		if v.judge(s.Err, f, "sns:GetTopicAttributes") || topic.Unmanaged {
 			continue
 		}
-		set, names := difference(have, topic.Attributes)
-		v.differs(f, contrasts(have, set, names))
+		set, names := difference(s.Attributes, topic.Attributes)
+		v.differs(f, contrasts(s.Attributes, set, names))
 	}
-	return nil
 }
 
-func (v *verifier) subscriptions(ctx context.Context) error {
-	known := make(map[string]map[string]string)
+func (v *verifier) subscriptions() {
+	unlisted := make(map[string]bool)
 	for _, s := range v.layout.subscriptions {
-		if v.missing[s.Topic] {
-			continue // the topic's finding says it
-		}
+		topic := v.state.Topics[s.Topic]
 		f := Finding{Kind: "subscription", Name: s.name(), Queue: s.Queue}
-		found, ok := known[s.Topic]
-		if !ok {
-			var err error
-			found, err = v.aws.Subscriptions(ctx, v.layout.topicARN(s.Topic), "sqs")
-			if _, err := v.judge(err, f, "sns:ListSubscriptionsByTopic"); err != nil {
-				return err
-			}
-			known[s.Topic] = found
-		}
-		if found == nil {
-			continue // a finding has said it for all of them
-		}
-		if err := v.subscription(ctx, s, f, found[v.layout.queueARN(s.Queue)]); err != nil {
-			return err
+		switch {
+		case topic.Missing() || unlisted[s.Topic]: // a finding has said it for all of them
+		case v.judge(topic.ListErr, f, "sns:ListSubscriptionsByTopic"):
+			unlisted[s.Topic] = true
+		default:
+			v.subscription(s, f, topic.Find(v.layout.endpoint(s)))
 		}
 	}
-	return nil
 }
 
-// subscription looks at one, given by its ARN or by the word that stands in its place.
-func (v *verifier) subscription(ctx context.Context, s Subscription, f Finding, arn string) error {
-	if arn == "" || arn == gone {
-		_, err := v.judge(fmt.Errorf("subscription %s: %w", s.name(), queue.ErrNotFound), f, "")
-		return err
-	}
-	if !isARN(arn) {
-		f.Different, f.Fix = []string{"it is pending, and nothing is delivered"}, "its queue's owner has to confirm it"
+// subscription looks at one.
+func (v *verifier) subscription(s Subscription, f Finding, found *SubscriptionState) {
+	switch {
+	case found == nil:
+		v.judge(fmt.Errorf("subscription %s: %w", s.name(), queue.ErrNotFound), f, "")
+		return
+	case v.judge(found.Err, f, "sns:GetSubscriptionAttributes"):
+		return
+	case found.Pending():
+		f.Different, f.Fix = []string{"it is pending, and nothing is delivered"}, pendingFix(s)
 		v.findings = append(v.findings, f)
-		return nil
+		return
 	}
-	have, err := v.aws.SubscriptionAttributes(ctx, arn)
-	if done, err := v.judge(err, f, "sns:GetSubscriptionAttributes"); done || err != nil {
-		return err
-	}
+	have := maps.Clone(found.Attributes)
 	set, names := subscriptionDifference(have, v.layout.subscription(s))
 	v.differs(f, contrasts(have, set, names))
-	return nil
+}
+
+func pendingFix(s Subscription) string {
+	switch {
+	case s.Protocol == sqs:
+		return "its queue's owner has to confirm it"
+	case s.web():
+		return "it has to confirm it; ask SNS for a new token with: worker topology apply"
+	}
+	return "its owner has to confirm it"
 }
 
 func contrasts(have, want map[string]string, names []string) []string {

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"encoding/json"
 	"log/slog"
 	"maps"
 	"slices"
@@ -41,16 +40,16 @@ func loggerOf(o *Options, loaded *config.Loaded) *slog.Logger {
 
 // topologyOf turns the configuration into what AWS shall look like.
 func topologyOf(c config.Config) topology.Topology {
-	var t topology.Topology
+	t := topology.Topology{Owner: c.Topology.Owner}
 	for _, key := range slices.Sorted(maps.Keys(c.Topics)) {
-		t.Topics = append(t.Topics, topicOf(key, c.Topics[key]))
+		t.Topics = append(t.Topics, topicOf(c, key))
 	}
 	for _, key := range queueOrder(c) {
 		q := c.Queues[key]
 		wanted := queueOf(key, q)
 		t.Queues = append(t.Queues, wanted)
 		if _, ours := c.Queues[wanted.DLQ]; q.Manage && wanted.DLQ != "" && !ours && q.DLQRetention != usualDLQRetention {
-			t.Queues = append(t.Queues, topology.Queue{Name: wanted.DLQ, Retention: q.DLQRetention})
+			t.Queues = append(t.Queues, topology.Queue{Name: wanted.DLQ, Retention: q.DLQRetention, Attributes: encryption(q)})
 		}
 	}
 	for _, s := range c.Subscriptions {
@@ -76,25 +75,11 @@ func queueOrder(c config.Config) []string {
 	return order
 }
 
-func topicOf(key string, t config.Topic) topology.Topic {
-	return topology.Topic{
-		Name: or(t.Name, key), ARN: t.ARN, Unmanaged: !t.Manage, Tags: t.Tags, Attributes: deduplication(t.ContentDeduplication),
-	}
-}
-
-// deduplication is the attribute of FIFO queues and topics, left alone unless it is wanted.
-func deduplication(byContent bool) map[string]string {
-	if !byContent {
-		return nil
-	}
-	return map[string]string{"ContentBasedDeduplication": "true"}
-}
-
 // topicNames are what the topics of the configuration are called by AWS, for those that publish.
 func topicNames(c config.Config) map[string]string {
 	names := make(map[string]string, len(c.Topics))
 	for key, t := range c.Topics {
-		names[key] = or(t.ARN, topicOf(key, t).Name)
+		names[key] = or(t.ARN, or(t.Name, key))
 	}
 	return names
 }
@@ -103,7 +88,7 @@ func queueOf(key string, q config.Queue) topology.Queue {
 	wanted := topology.Queue{
 		Name: or(q.Name, key), URL: q.URL, ARN: q.ARN, Unmanaged: !q.Manage, Tags: q.Tags,
 		Visibility: q.VisibilityTimeout, Retention: q.Retention, MaxReceiveCount: q.MaxReceiveCount,
-		Attributes: deduplication(q.ContentDeduplication),
+		Attributes: queueAttributes(q),
 	}
 	if !q.DLQ.Off {
 		wanted.DLQ = q.DLQ.Name
@@ -113,27 +98,6 @@ func queueOf(key string, q config.Queue) topology.Queue {
 
 // usualDLQRetention is what topology gives a DLQ that nobody declared.
 const usualDLQRetention = 14 * 24 * time.Hour
-
-func subscriptionOf(c config.Config, s config.Subscription) topology.Subscription {
-	wanted := topology.Subscription{Topic: s.Topic, Queue: s.Endpoint, Raw: s.Raw, FilterOn: s.FilterOn}
-	if t, ours := c.Topics[s.Topic]; ours {
-		wanted.Topic = or(t.Name, s.Topic)
-	}
-	if q, ours := c.Queues[s.Endpoint]; ours {
-		wanted.Queue = or(q.Name, s.Endpoint)
-	}
-	if len(s.Filter) > 0 {
-		text, err := json.Marshal(s.Filter)
-		if err != nil { // it came from TOML, all of which JSON can say, save for inf and nan
-			text = []byte(err.Error())
-		}
-		wanted.Filter = string(text)
-	}
-	if !s.DLQ.Off {
-		wanted.DLQ = s.DLQ.Name
-	}
-	return wanted
-}
 
 // specsOf are the queues to poll.
 func specsOf(c config.Config) []spec {

@@ -86,10 +86,9 @@ func (c *Client) Subscribe(ctx context.Context, topicARN, protocol, endpoint str
 	return value(out.SubscriptionArn), nil
 }
 
-// Subscriptions returns the ARN of each subscription of a topic with protocol, by endpoint. A
-// pending one is named by SNS with a word instead of an ARN.
-func (c *Client) Subscriptions(ctx context.Context, topicARN, protocol string) (map[string]string, error) {
-	found := make(map[string]string)
+// TopicSubscriptions returns all subscriptions of a topic, as they are listed.
+func (c *Client) TopicSubscriptions(ctx context.Context, topicARN string) ([]queue.Subscription, error) {
+	var all []queue.Subscription
 	var next *string
 	for {
 		page, err := c.subscriptionPage(ctx, topicARN, next)
@@ -97,12 +96,13 @@ func (c *Client) Subscriptions(ctx context.Context, topicARN, protocol string) (
 			return nil, wrap("list the subscriptions of", NameOf(topicARN), err)
 		}
 		for _, s := range page.Subscriptions {
-			if value(s.Protocol) == protocol {
-				found[value(s.Endpoint)] = value(s.SubscriptionArn)
-			}
+			all = append(all, queue.Subscription{
+				ARN: value(s.SubscriptionArn), TopicARN: value(s.TopicArn), Protocol: value(s.Protocol),
+				Endpoint: value(s.Endpoint), Owner: value(s.Owner),
+			})
 		}
 		if value(page.NextToken) == "" {
-			return found, nil
+			return all, nil
 		}
 		next = page.NextToken
 	}
@@ -125,15 +125,23 @@ func (c *Client) SubscriptionAttributes(ctx context.Context, subscriptionARN str
 	return out.Attributes, nil
 }
 
-// SetSubscriptionAttribute sets one attribute of a subscription. An empty value is left out of the
-// request: that is how SNS removes a RedrivePolicy.
+// SetSubscriptionAttribute sets one attribute of a subscription. An empty RedrivePolicy is left out of
+// the request: that is how SNS removes it.
 func (c *Client) SetSubscriptionAttribute(ctx context.Context, subscriptionARN, name, to string) error {
 	in := &sns.SetSubscriptionAttributesInput{SubscriptionArn: &subscriptionARN, AttributeName: &name}
-	if to != "" {
+	if to != "" || name != "RedrivePolicy" {
 		in.AttributeValue = &to
 	}
 	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
 	_, err := c.topics.SetSubscriptionAttributes(ctx, in)
 	return wrap("set "+name+" of subscription", subscriptionARN, err)
+}
+
+// Unsubscribe ends a subscription; one that has gone is no error, one that is pending is.
+func (c *Client) Unsubscribe(ctx context.Context, subscriptionARN string) error {
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	_, err := c.topics.Unsubscribe(ctx, &sns.UnsubscribeInput{SubscriptionArn: &subscriptionARN})
+	return wrap("unsubscribe", subscriptionARN, err)
 }

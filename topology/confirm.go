@@ -1,0 +1,120 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stationmaster/worker/queue"
+)
+
+// ErrPending says that a subscription waits for somebody to confirm it: nothing is delivered until
+// then. It is the only thing wrong after an Apply whose error is of this class alone.
+var ErrPending = errors.New("subscription is pending")
+
+// Pending is a subscription that somebody has to confirm.
+type Pending struct {
+	Name               string // topic → endpoint
+	Protocol, Endpoint string
+	// Served: a worker of this configuration confirms it, once it runs.
+	Served bool
+	Who    string // has to do what
+	arn    string
+	s      Subscription
+}
+
+// Error says it in a line.
+func (p Pending) Error() string {
+	return fmt.Sprintf("subscription %s: is pending: %s; nothing is delivered until then", p.Name, p.Who)
+}
+
+// Unwrap is ErrPending.
+func (Pending) Unwrap() error { return ErrPending }
+
+// wait notes that a subscription waits to be confirmed. The ARN is empty where SNS does not tell it.
+func (a *applier) wait(s Subscription, arn string) {
+	protocol, endpoint := a.layout.endpoint(s)
+	p := Pending{Name: s.name(), Protocol: protocol, Endpoint: endpoint, Served: s.Served, arn: arn, s: s}
+	switch {
+	case s.Served:
+		p.Who = "a worker of this configuration has to run where SNS reaches it at " + endpoint + ", and confirms it; apply again then, which asks SNS for a new token"
+	case s.web():
+		p.Who = "whoever answers at " + endpoint + " has to confirm it; applying again asks SNS for a new token"
+	case protocol == sqs:
+		p.Who = "SNS has sent a SubscriptionConfirmation into the queue, and its owner has to confirm it; apply again after that"
+	case protocol == "email" || protocol == "email-json":
+		p.Who = "somebody has to click the link in the mail to " + endpoint
+	default:
+		p.Who = "its owner has to confirm it"
+	}
+	a.result.Pending = append(a.result.Pending, p)
+}
+
+// confirmed looks whether a new subscription is in force. SNS wants the word of the owner of the
+// endpoint, unless that is us.
+func (a *applier) confirmed(ctx context.Context, s Subscription, arn string) error {
+	protocol, endpoint := a.layout.endpoint(s)
+	if protocol == sqs && accountOf(endpoint) == a.account.ID {
+		return nil
+	}
+	have, err := a.aws.SubscriptionAttributes(ctx, arn)
+	if errors.Is(err, queue.ErrNotFound) || err == nil && have[attrPending] == "true" {
+		a.wait(s, arn)
+		return nil
+	}
+	return err
+}
+
+// confirmEvery is how often a pending subscription is looked at.
+const confirmEvery = time.Second
+
+// confirm waits for HTTP endpoints to confirm their subscriptions. What is left then is an error,
+// except for mail: nobody waits for people.
+func (a *applier) confirm(ctx context.Context) error {
+	for began := time.Now(); a.want.Confirm > 0; {
+		left, err := a.stillPending(ctx)
+		if err != nil || left == 0 {
+			return errors.Join(err, a.pendingErrors())
+		}
+		waited := time.Since(began)
+		if waited >= a.want.Confirm {
+			break
+		}
+		a.waiting(fmt.Sprintf("%d HTTP endpoints have to confirm their subscription: %s of at most %s", left, waited.Round(time.Second), a.want.Confirm))
+		if err := pause(ctx, confirmEvery); err != nil {
+			return err
+		}
+	}
+	return a.pendingErrors()
+}
+
+// stillPending drops the HTTP endpoints that have confirmed meanwhile, and counts the others.
+func (a *applier) stillPending(ctx context.Context) (left int, err error) {
+	var still []Pending
+	for _, p := range a.result.Pending {
+		if p.s.web() && isARN(p.arn) {
+			have, err := a.aws.SubscriptionAttributes(ctx, p.arn)
+			if err != nil && !errors.Is(err, queue.ErrNotFound) {
+				return 0, err
+			}
+			if err == nil && have[attrPending] != "true" {
+				continue
+			}
+			left++
+		}
+		still = append(still, p)
+	}
+	a.result.Pending = still
+	return left, nil
+}
+
+func (a *applier) pendingErrors() error {
+	var all []error
+	for _, p := range a.result.Pending {
+		if p.s.web() || p.Protocol == sqs {
+			all = append(all, p)
+		}
+	}
+	return errors.Join(all...)
+}
