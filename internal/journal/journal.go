@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 )
@@ -121,6 +123,7 @@ func (l *Log) write() {
 	defer close(l.ended)
 	var spare []byte
 	for range l.wake {
+		runtime.Gosched() // those that the last write woke append again: they shall share the next
 		l.mu.Lock()
 		g, batch := l.next, l.pending
 		l.next, l.pending = &group{done: make(chan struct{})}, spare[:0]
@@ -156,7 +159,11 @@ func (l *Log) commit(batch []byte, durable bool) error {
 	return nil
 }
 
+// explain names the file by the name that the log knows: an *os.File has the one it was opened with.
 func (l *Log) explain(err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		err = fmt.Errorf("%s: %w", path.Op, path.Err)
+	}
 	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
 		if errors.Is(err, full) {
 			return fmt.Errorf("%s: %w: make room in %s", l.name, err, filepath.Dir(l.name))

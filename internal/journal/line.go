@@ -49,6 +49,10 @@ func seal(to []byte, sum uint32, line []byte) ([]byte, uint32) {
 
 // Reader reads the lines of a journal and checks each.
 type Reader struct {
+	// Raw, when not nil, is called with each line as it stands in the file, its check sum and its end
+	// included, before the line is checked.
+	Raw func(text []byte)
+
 	from  *bufio.Reader
 	long  []byte
 	line  int
@@ -79,6 +83,9 @@ func (r *Reader) Next() ([]byte, error) {
 		return nil, err
 	}
 	r.line++
+	if r.Raw != nil {
+		r.Raw(text)
+	}
 	size := int64(len(text))
 	line, sum, ok := unseal(text[:len(text)-1], r.sum)
 	if !ok {
