@@ -51,14 +51,16 @@ type Past struct {
 	made   ids // by number of the dead letter
 	states []State
 	count  [states]int
-	to     []uint8 // of the dead letter; an index of places
-	places []string
+	to     []uint8  // of the dead letter; an index of places
+	places []string // the first is that of what was never sent
 	toSent []int
 	again  map[uint32]bool
 	lines  int
 }
 
-func newPast() *Past { return &Past{again: map[uint32]bool{}} }
+func newPast() *Past {
+	return &Past{again: map[uint32]bool{}, places: []string{""}, toSent: []int{0}}
+}
 
 func readPast(path string) (*Past, error) {
 	p := newPast()
@@ -118,7 +120,7 @@ func (p *Past) All() iter.Seq2[string, State] {
 func (p *Past) To() map[string]int {
 	to := make(map[string]int, len(p.places))
 	for i, n := range p.toSent {
-		if n > 0 {
+		if i > 0 && n > 0 {
 			to[p.places[i]] += n
 		}
 	}
@@ -186,7 +188,7 @@ func (p *Past) sent(e *sentEntry) error {
 	}
 	for i, id := range e.Old {
 		n := p.number(id)
-		if s := p.states[n]; s != Sent && s != Deleted && int(p.to[n]) < len(p.toSent) {
+		if s := p.states[n]; s != Sent && s != Deleted {
 			p.toSent[p.to[n]]++
 		}
 		p.made.set(n, e.New[i])
@@ -216,10 +218,10 @@ func (p *Past) number(id string) uint32 {
 	return n
 }
 
-// place returns the number of a destination; beyond 255 of them the last stands for the rest.
+// place returns the number of a destination; beyond 254 of them the last stands for the rest.
 func (p *Past) place(to string) uint8 {
 	for i, name := range p.places {
-		if name == to {
+		if name == to && i > 0 {
 			return uint8(i)
 		}
 	}

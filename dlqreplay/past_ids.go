@@ -100,3 +100,5 @@ func unpack(key [16]byte) string {
 	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
 	return string(b[:])
 }
+
+func (s *ids) len() int { return len(s.packed) }
