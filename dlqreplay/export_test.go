@@ -1,6 +1,11 @@
 package dlqreplay
 
-import "github.com/stationmaster/worker/queue"
+import (
+	"bytes"
+	"os"
+
+	"github.com/stationmaster/worker/queue"
+)
 
 // Spool is a spool for tests.
 type Spool struct{ *spool }
@@ -23,3 +28,30 @@ func (s Spool) Get(r Ref) (queue.Message, error) { return s.get(r) }
 
 // Close gives everything back.
 func (s Spool) Close() error { return s.close() }
+
+// Disk is what an export is written to.
+type Disk = disk
+
+// NewExporterOn is NewExporter with a disk of the test's.
+func NewExporterOn(path string, h Header, open func(Disk) Disk) (*Exporter, error) {
+	return newExporter(path, h, open)
+}
+
+// ReadAll reads an export.
+func ReadAll(path string) (Header, []*Letter, []queue.Message, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Header{}, nil, nil, err
+	}
+	return ReadText(text)
+}
+
+// ReadText reads the text of an export.
+func ReadText(text []byte) (h Header, ls []*Letter, ms []queue.Message, err error) {
+	h, _, err = verify("x.jsonl", bytes.NewReader(text), func(f *fileLetter) error {
+		m := f.message()
+		ls, ms = append(ls, f.letter(&m)), append(ms, m)
+		return nil
+	})
+	return h, ls, ms, err
+}
