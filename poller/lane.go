@@ -3,6 +3,7 @@ package poller
 import (
 	"slices"
 
+	"github.com/stationmaster/worker/jobs"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/retry"
 )
@@ -81,10 +82,18 @@ func (p *Poller) beginLane(c contexts, group string) {
 // lane runs the messages of one group, one after the other. At the first that does not end in a
 // delete it stops: what follows goes back, to come again behind it.
 func (p *Poller) lane(c contexts, group string) {
+	var ran []*item
+	whole := false
+	defer func() {
+		if !whole { // a job has ended this goroutine
+			p.lanes.failed()
+			p.giveWay(c, ran, p.lanes.end(group, ran))
+		}
+	}()
 	for {
 		it := p.lanes.next(group)
 		if it == nil {
-			return
+			break
 		}
 		why := Why("")
 		if c.receive.Err() != nil { // the drain lets what runs end, and starts nothing
@@ -94,26 +103,31 @@ func (p *Poller) lane(c contexts, group string) {
 		}
 		if why != "" {
 			p.goBackInOrder(c, append([]*item{it}, p.lanes.end(group, nil)...), why)
-			return
+			break
 		}
-		ran := p.pass(c, group, it)
+		var instance *jobs.Instance
+		if instance, ran = p.taken(group, it); instance == nil {
+			p.unknown(c, it)
+		} else {
+			p.runAll(c, instance, ran)
+		}
 		if slices.ContainsFunc(ran, func(it *item) bool { return it.back }) {
 			p.lanes.failed()
 			p.giveWay(c, ran, p.lanes.end(group, ran))
-			return
+			break
 		}
 		p.lanes.succeeded()
 	}
+	whole = true
 }
 
-// pass runs the first message of a lane, or as many of the same kind as its batch job takes, and
-// returns what it ran.
-func (p *Poller) pass(c contexts, group string, first *item) []*item {
+// taken is what runs next on a lane: its first message, or as many of the same kind as its batch job
+// takes. Without an instance nobody knows the first one's kind.
+func (p *Poller) taken(group string, first *item) (*jobs.Instance, []*item) {
 	items := []*item{first}
 	instance, known := p.o.Route(first.info)
 	if !known {
-		p.unknown(c, first)
-		return items
+		return nil, items
 	}
 	for len(items) < instance.Batch() {
 		it := p.lanes.mate(group, func(it *item) bool {
@@ -125,8 +139,7 @@ func (p *Poller) pass(c contexts, group string, first *item) []*item {
 		}
 		items = append(items, it)
 	}
-	p.runAll(c, instance, items)
-	return items
+	return instance, items
 }
 
 // goBackInOrder gives messages of one group back that have not been started.

@@ -50,9 +50,23 @@ func (p *Poller) run(c contexts, instance *jobs.Instance, items []*item) (again 
 		ctx = attempts[0].ctx
 	}
 	p.busy.Add(int64(len(attempts)))
-	began := time.Now()
+	began, returned := time.Now(), false
+	defer func() {
+		if returned {
+			return
+		}
+		// The job has ended this goroutine, and nothing stops that: what is left to do is done now.
+		for _, it := range p.finishAll(ctx, c, attempts, queue.Each(&goexitError{}, len(attempts)), time.Since(began)) {
+			p.release(c, it)
+		}
+	}()
 	errs := instance.Run(ctx, infos)
-	took := time.Since(began)
+	returned = true
+	return p.finishAll(ctx, c, attempts, errs, time.Since(began))
+}
+
+// finishAll judges the answers of a run, and returns the items that must run again.
+func (p *Poller) finishAll(ctx context.Context, c contexts, attempts []try, errs []error, took time.Duration) (again []*item) {
 	if p.ahead != nil {
 		p.ahead.ran(took)
 	}
