@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/stationmaster/worker/jobs"
@@ -12,11 +13,12 @@ import (
 // grace: fewer than the ten receives that the redrive policy has beyond the attempts.
 const unknownReturns = 8
 
-// dispatch takes in what a receive brought and starts it. It returns how many slots are in use;
-// they come free one by one.
-func (p *Poller) dispatch(c contexts, ds []queue.Delivery) (started int) {
+// dispatch takes in what a receive brought and starts it. It counts in started how many slots are in
+// use, also when it panics; they come free one by one.
+func (p *Poller) dispatch(c contexts, ds []queue.Delivery, started *int) {
 	if p.o.FIFO {
-		return p.dispatchLanes(c, ds)
+		p.dispatchLanes(c, ds, started)
+		return
 	}
 	var groups map[*jobs.Instance][]*item
 	for i := range ds {
@@ -24,8 +26,8 @@ func (p *Poller) dispatch(c contexts, ds []queue.Delivery) (started int) {
 		if !ok {
 			continue
 		}
-		started++
-		instance, known := p.o.Route(it.info)
+		*started++
+		instance, known := p.route(c, it)
 		switch {
 		case !known:
 			p.begin(c, nil, it)
@@ -45,7 +47,18 @@ func (p *Poller) dispatch(c contexts, ds []queue.Delivery) (started int) {
 	for instance, items := range groups {
 		p.begin(c, instance, items...)
 	}
-	return started
+}
+
+// route finds the job of an item. Options.Route reads what producers write: when it panics the kind
+// of this message is unknown, and nothing else is wrong.
+func (p *Poller) route(c contexts, it *item) (instance *jobs.Instance, known bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			instance, known = nil, false
+			p.o.Hooks.note(c.settle, p.ledger.newest(it), Recovered, fmt.Errorf("find the job of a message of %s: panic: %v", p.o.Name, v))
+		}
+	}()
+	return p.o.Route(it.info)
 }
 
 // admit takes in one delivery; false when there is nothing to start, because the item is held already.

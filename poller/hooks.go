@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/stationmaster/worker/jobs"
@@ -99,49 +100,71 @@ const (
 	BreakerClosed Note = "breaker closed"
 	// NotExtendable: SQS does not let this worker extend leases; jobs longer than theirs run twice.
 	NotExtendable Note = "leases cannot be extended"
-	// Recovered: the receive loop panicked and went on.
+	// Recovered: the receive loop, a hook or Options.Route panicked, and the poller went on.
 	Recovered Note = "receive loop recovered"
 )
 
+// caught keeps the panic of a hook from what the poller is doing: it holds slots and leases that
+// nobody else would give back. It must be deferred itself.
+func (h *Hooks) caught(ctx context.Context, name string) {
+	v := recover()
+	if v == nil || name == "Note" {
+		return
+	}
+	h.note(ctx, nil, Recovered, fmt.Errorf("hook %s: panic: %v", name, v))
+}
+
 func (h *Hooks) received(ctx context.Context, asked, got int, took time.Duration, err error) {
 	if h.Received != nil {
+		defer h.caught(ctx, "Received")
 		h.Received(ctx, asked, got, took, err)
 	}
 }
 
-func (h *Hooks) started(ctx context.Context, d *queue.Delivery, info *jobs.Info) context.Context {
+func (h *Hooks) started(ctx context.Context, d *queue.Delivery, info *jobs.Info) (job context.Context) {
 	if h.Started == nil {
 		return ctx
 	}
+	defer func(ctx context.Context) {
+		if job == nil {
+			job = ctx
+		}
+	}(ctx)
+	defer h.caught(ctx, "Started")
 	return h.Started(ctx, d, info)
 }
 
 func (h *Hooks) finished(ctx context.Context, d *queue.Delivery, info *jobs.Info, o Outcome) {
 	if h.Finished != nil {
+		defer h.caught(ctx, "Finished")
 		h.Finished(ctx, d, info, o)
 	}
 }
 
 func (h *Hooks) settled(ctx context.Context, d *queue.Delivery, did Settlement, err error) {
 	if h.Settled != nil {
+		defer h.caught(ctx, "Settled")
 		h.Settled(ctx, d, did, err)
 	}
 }
 
 func (h *Hooks) extended(ctx context.Context, n int, err error) {
 	if h.Extended != nil {
+		defer h.caught(ctx, "Extended")
 		h.Extended(ctx, n, err)
 	}
 }
 
 func (h *Hooks) returned(ctx context.Context, d *queue.Delivery, why Why) {
 	if h.Returned != nil {
+		defer h.caught(ctx, "Returned")
 		h.Returned(ctx, d, why)
 	}
 }
 
 func (h *Hooks) note(ctx context.Context, d *queue.Delivery, what Note, err error) {
 	if h.Note != nil {
+		defer h.caught(ctx, "Note")
 		h.Note(ctx, d, what, err)
 	}
 }

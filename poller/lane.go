@@ -15,14 +15,13 @@ type arrival struct {
 	first, held, rest []*item
 }
 
-// dispatchLanes takes in what a receive of a FIFO queue brought: a lane per group. It returns how
-// many slots are in use, one for each new lane.
-func (p *Poller) dispatchLanes(c contexts, ds []queue.Delivery) (taken int) {
+// dispatchLanes takes in what a receive of a FIFO queue brought: a lane per group. It counts in
+// taken how many slots are in use, one for each new lane.
+func (p *Poller) dispatchLanes(c contexts, ds []queue.Delivery, taken *int) {
 	for _, a := range p.arrivals(c, ds) {
-		taken += p.enter(c, a.group, nil, a.first)
-		taken += p.enter(c, a.group, a.held, a.rest)
+		*taken += p.enter(c, a.group, nil, a.first)
+		*taken += p.enter(c, a.group, a.held, a.rest)
 	}
-	return taken
 }
 
 func (p *Poller) arrivals(c contexts, ds []queue.Delivery) (all []*arrival) {
@@ -106,7 +105,7 @@ func (p *Poller) lane(c contexts, group string) {
 			break
 		}
 		var instance *jobs.Instance
-		if instance, ran = p.taken(group, it); instance == nil {
+		if instance, ran = p.taken(c, group, it); instance == nil {
 			p.unknown(c, it)
 		} else {
 			p.runAll(c, instance, ran)
@@ -123,15 +122,15 @@ func (p *Poller) lane(c contexts, group string) {
 
 // taken is what runs next on a lane: its first message, or as many of the same kind as its batch job
 // takes. Without an instance nobody knows the first one's kind.
-func (p *Poller) taken(group string, first *item) (*jobs.Instance, []*item) {
+func (p *Poller) taken(c contexts, group string, first *item) (*jobs.Instance, []*item) {
 	items := []*item{first}
-	instance, known := p.o.Route(first.info)
+	instance, known := p.route(c, first)
 	if !known {
 		return nil, items
 	}
 	for len(items) < instance.Batch() {
 		it := p.lanes.mate(group, func(it *item) bool {
-			other, ok := p.o.Route(it.info)
+			other, ok := p.route(c, it)
 			return ok && other == instance
 		})
 		if it == nil {

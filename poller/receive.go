@@ -68,13 +68,13 @@ func (p *Poller) loop(c contexts) {
 // receive does one receive and starts what it brought. The n slots are the caller's; what does
 // not start is freed here.
 func (p *Poller) receive(c contexts, n int, a *attempt) (got int, err error) {
-	unused := n
+	started := 0
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("receive %s: panic: %v", p.o.Name, v)
 			p.o.Hooks.note(c.settle, nil, Recovered, err)
 		}
-		p.slots.release(unused)
+		p.slots.release(n - started)
 	}()
 	began := time.Now()
 	p.openUntil.Store(began.Add(p.o.Wait).UnixNano())
@@ -86,10 +86,8 @@ func (p *Poller) receive(c contexts, n int, a *attempt) (got int, err error) {
 	}
 	p.polled(err)
 	p.o.Hooks.received(c.settle, n, len(ds), time.Since(began), err)
-	started := 0
 	if len(ds) > 0 {
-		started = p.dispatch(c, ds)
-		unused -= started
+		p.dispatch(c, ds, &started)
 	}
 	if started == 0 {
 		p.noProbe()
