@@ -39,8 +39,9 @@ func (h *Held) Plan(ctx context.Context, f Filter, j Judge, now time.Time) (*Pla
 		}
 	}
 	c.plan.Groups, c.plan.Skipped = c.groups.sorted(), c.skips.sorted()
-	if c.plan.Unjudged > 0 && c.plan.Unjudged == len(h.letters) {
-		return nil, fmt.Errorf("filter: %s fails on every dead letter: %s (%s)", f, c.plan.UnjudgedWhy, c.plan.UnjudgedExample)
+	if c.plan.Unjudged > 0 && c.plan.Unjudged == c.examined {
+		return nil, fmt.Errorf("filter: %s: on each of %d dead letters %s (first on %s)",
+			f, c.examined, c.plan.UnjudgedWhy, c.plan.UnjudgedExample)
 	}
 	return c.plan, nil
 }
@@ -54,10 +55,15 @@ type choosing struct {
 	skips   skips
 	// stopped are the FIFO groups of which something is not replayed.
 	stopped map[string]bool
+	// examined letters had an expression tried on them.
+	examined int
 }
 
 func (c *choosing) choose(ctx context.Context, l *candidate) error {
 	matched, err := c.chosen.match(ctx, l)
+	if l.view != nil {
+		c.examined++
+	}
 	if errors.Is(err, errUnjudged) {
 		if c.plan.Unjudged++; c.plan.Unjudged == 1 {
 			c.plan.UnjudgedWhy, c.plan.UnjudgedExample = err.Error(), l.MessageID

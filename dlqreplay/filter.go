@@ -99,37 +99,46 @@ func (c *candidate) read() (*queue.Message, error) {
 // matches is one condition. The error says that nobody can tell.
 type matches func(ctx context.Context, c *candidate) (bool, error)
 
-// matcher is a filter made ready.
-type matcher struct {
-	// keys are the alternatives of each key; one of each must match.
-	keys [][]matches
-	nots []matches
+// matcher is a filter made ready: steps that must all be passed, those that read no message first.
+type matcher struct{ steps []*step }
+
+// step passes what one of its alternatives matches, or, with not, what none does.
+type step struct {
+	scope string
+	not   bool
+	any   []matches
 }
+
+func (s *step) reads() bool { return s.scope == "where" || strings.HasPrefix(s.scope, "attr ") }
 
 // compile makes the filter ready. The error names every fault of it.
 func (f Filter) compile(now time.Time) (*matcher, error) {
 	var (
 		m      matcher
-		at     = map[string]int{}
 		faults []error
 	)
 	for _, t := range f {
 		one, err := t.compile(now)
-		switch {
-		case err != nil:
+		if err != nil {
 			faults = append(faults, t.fault(err))
-		case t.Not:
-			m.nots = append(m.nots, one)
-		default:
-			i, known := at[t.scope()]
-			if !known {
-				i = len(m.keys)
-				at[t.scope()] = i
-				m.keys = append(m.keys, nil)
-			}
-			m.keys[i] = append(m.keys[i], one)
+			continue
 		}
+		at := slices.IndexFunc(m.steps, func(s *step) bool { return s.not == t.Not && s.scope == t.scope() })
+		if at < 0 {
+			at = len(m.steps)
+			m.steps = append(m.steps, &step{scope: t.scope(), not: t.Not})
+		}
+		m.steps[at].any = append(m.steps[at].any, one)
 	}
+	slices.SortStableFunc(m.steps, func(a, b *step) int {
+		switch {
+		case a.reads() == b.reads():
+			return 0
+		case b.reads():
+			return -1
+		}
+		return 1
+	})
 	return &m, errors.Join(faults...)
 }
 
@@ -145,10 +154,10 @@ func (t Term) scope() string {
 // match reports whether a letter is chosen. An error that wraps errUnjudged says that an expression failed
 // on it; such a letter is not chosen.
 func (m *matcher) match(ctx context.Context, c *candidate) (bool, error) {
-	for _, alternatives := range m.keys {
+	for _, s := range m.steps {
 		found := false
 		var unsure error
-		for _, one := range alternatives {
+		for _, one := range s.any {
 			ok, err := one(ctx, c)
 			if err != nil && !errors.Is(err, errUnjudged) {
 				return false, err
@@ -156,18 +165,15 @@ func (m *matcher) match(ctx context.Context, c *candidate) (bool, error) {
 			if err != nil {
 				unsure = err
 			}
-			if ok {
-				found = true
+			if found = ok; found {
 				break
 			}
 		}
-		if !found {
+		switch {
+		case found == s.not && unsure == nil, found && s.not:
+			return false, nil
+		case !found && unsure != nil:
 			return false, unsure
-		}
-	}
-	for _, not := range m.nots {
-		if ok, err := not(ctx, c); ok || err != nil {
-			return false, err
 		}
 	}
 	return true, nil
@@ -261,7 +267,7 @@ func ParseDeaths(text string) (is func(deaths int) bool, err error) {
 	return nil, fmt.Errorf("%q says nothing of a number of deaths: write 2, '<2', '<=2', '>1' or '>=1'", text)
 }
 
-// Explained reports whether anything tells why the letter died.
-func (l *Letter) Explained() bool {
+// explained reports whether anything tells why the letter died.
+func (l *Letter) explained() bool {
 	return l.Fingerprint != deadletter.Unexplained && (l.Class != "" || l.Kind == Recorded)
 }

@@ -42,9 +42,16 @@ func newHeld(ctx context.Context, dlq DLQ, spoolDir string, says *describing, ev
 	}
 }
 
-// add takes a delivery; fresh is false for one whose message is held already.
+// add takes a delivery; fresh is false for one of a letter that is known.
 func (h *Held) add(d *queue.Delivery) (fresh bool, err error) {
-	if !h.keeper.add(d) {
+	h.keeper.add(d)
+	h.mu.Lock()
+	_, known := h.byID[d.MessageID]
+	if !known {
+		h.byID[d.MessageID] = nil // another delivery of it is none
+	}
+	h.mu.Unlock()
+	if known {
 		return false, nil
 	}
 	l := h.says.letter(d)

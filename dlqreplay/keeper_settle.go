@@ -72,14 +72,17 @@ func (k *keeper) deleteBatch(ctx context.Context, ids []string, batch []int, err
 	k.mu.Lock()
 	now := time.Now()
 	for _, i := range batch {
-		if h := k.holds[ids[i]]; h != nil {
-			late[i] = k.expired(h, now)
-			asked, handles = append(asked, i), append(handles, h.handle)
+		h := k.holds[ids[i]]
+		if h == nil {
+			errs[i] = fmt.Errorf("delete %s: %w", ids[i], errNotHeld)
+			continue
 		}
+		late[i] = k.expired(h, now)
+		asked, handles = append(asked, i), append(handles, h.handle)
 	}
 	k.mu.Unlock()
 	if len(asked) == 0 {
-		return nil // deleted before
+		return nil
 	}
 	call, cancel := context.WithTimeout(ctx, settleBound)
 	answers := k.settler.Delete(call, handles)

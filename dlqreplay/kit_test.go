@@ -78,6 +78,41 @@ func (y *yard) options() dlqreplay.ScanOptions {
 	}}
 }
 
+// told are the events of a kind.
+func (y *yard) told(kind dlqreplay.EventKind) (some []dlqreplay.Event) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for _, e := range y.events {
+		if e.Kind == kind {
+			some = append(some, e)
+		}
+	}
+	return some
+}
+
+// source is a queue whose receives and settles can go wrong.
+type source struct {
+	dlqreplay.Source
+	receive func(n int, next func(n int) ([]queue.Delivery, error)) ([]queue.Delivery, error)
+	hide    func(handles []queue.ReceiptHandle, visible []time.Duration, next func() []error) []error
+}
+
+func (s *source) Receive(ctx context.Context, n int, wait time.Duration) ([]queue.Delivery, error) {
+	next := func(n int) ([]queue.Delivery, error) { return s.Source.Receive(ctx, n, wait) }
+	if s.receive == nil {
+		return next(n)
+	}
+	return s.receive(n, next)
+}
+
+func (s *source) ChangeVisibility(ctx context.Context, handles []queue.ReceiptHandle, visible []time.Duration) []error {
+	next := func() []error { return s.Source.ChangeVisibility(ctx, handles, visible) }
+	if s.hide == nil {
+		return next()
+	}
+	return s.hide(handles, visible, next)
+}
+
 // send puts messages into the dead-letter queue, and returns their ids.
 func (y *yard) send(ms ...queue.Message) (ids []string) {
 	y.t.Helper()

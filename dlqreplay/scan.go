@@ -28,6 +28,9 @@ const (
 	// trickle is for how long a scan goes on with a queue that is as good as empty, but into which letters
 	// keep falling.
 	trickle = 15 * time.Second
+	// mostTwice, and as many as are held, are the deliveries of known letters that a scan takes. SQS may
+	// deliver twice; but whose holds get lost would go round for ever.
+	mostTwice = 100
 )
 
 // ScanOptions say what to scan.
@@ -66,7 +69,7 @@ func Scan(ctx context.Context, o ScanOptions) (*Held, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scan %s: %w", o.DLQ.Name, s.undo(ctx, err))
 	}
-	f := s.found()
+	f := s.found(ctx)
 	s.held.finish(f)
 	s.events.tell(Event{Kind: Scanned, Done: s.held.count(), Total: int(f.total), Took: f.took})
 	return s.held, nil
@@ -94,6 +97,8 @@ type scan struct {
 	judging bool
 	// unanswered counts receives whose letters, if any, are hidden by nobody's hand.
 	unanswered int
+	// twice counts deliveries of letters that were known.
+	twice int
 
 	over     bool
 	complete bool
@@ -162,12 +167,19 @@ func (s *scan) undo(ctx context.Context, err error) error {
 	return err
 }
 
-func (s *scan) found() found {
-	f := found{
-		total: max(s.start.Visible+s.start.Delayed, int64(s.held.count())), elsewhere: s.start.InFlight,
+func (s *scan) found(ctx context.Context) found {
+	held := int64(s.held.count())
+	if !s.over { // every loop ended because no more may be held
+		now, err := s.now(ctx)
+		s.complete = err == nil && (now.Visible == 0 || now.InFlight < held && held >= s.start.Visible)
+		if !s.complete {
+			s.why = fmt.Sprintf("%d are held, and no more are at once", held)
+		}
+	}
+	return found{
+		total: max(s.start.Visible+s.start.Delayed, held), elsewhere: s.start.InFlight,
 		complete: s.complete, why: s.why, took: time.Since(s.began),
 	}
-	return f
 }
 
 // end ends the scan before its time; the first reason counts.

@@ -97,6 +97,7 @@ func (s *scan) took(ds []queue.Delivery, n, news int, err error) {
 	}
 	s.mu.Lock()
 	s.asked -= n
+	s.twice += len(ds) - fresh
 	switch {
 	case len(ds) > 0:
 		s.news++
@@ -106,7 +107,8 @@ func (s *scan) took(ds []queue.Delivery, n, news int, err error) {
 	}
 	if err == nil || len(ds) > 0 {
 		s.answered = time.Now()
-	} else if !answered(err) {
+	}
+	if err != nil && !answered(err) {
 		s.unanswered++
 	}
 	if len(ds) == n {
@@ -116,10 +118,13 @@ func (s *scan) took(ds []queue.Delivery, n, news int, err error) {
 		delete(s.wanted, ds[i].MessageID)
 	}
 	all := len(s.o.Only) > 0 && len(s.wanted) == 0
+	round := s.twice > mostTwice+s.held.count()
 	s.mu.Unlock()
 	switch {
 	case fault != nil:
 		s.end("", fault)
+	case round:
+		s.end("letters come again while they are held: their holds are not extended", nil)
 	case all:
 		s.end("the letters that were asked for are found", nil)
 	}

@@ -160,7 +160,7 @@ func parsed(body string) any {
 
 func failure(l *Letter) any {
 	r := l.Record
-	if r.V == 0 && !l.Explained() {
+	if r.V == 0 && !l.explained() {
 		return nil
 	}
 	return map[string]any{
