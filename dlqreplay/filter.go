@@ -67,6 +67,9 @@ func (t Term) fault(err error) error {
 	if err == nil {
 		return nil
 	}
+	if len(t.Value) > 200 {
+		t.Value = first(t.Value, 200) + "…"
+	}
 	return fmt.Errorf("%s: %w", t, err)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/stationmaster/worker/deadletter"
 	"github.com/stationmaster/worker/dlqreplay"
 	"github.com/stationmaster/worker/internal/awsapi"
 	"github.com/stationmaster/worker/localaws"
@@ -168,6 +169,16 @@ func (y *yard) plan(h *dlqreplay.Held, f dlqreplay.Filter, j dlqreplay.Judge) *d
 		y.t.Fatal(err)
 	}
 	return p
+}
+
+// dead is a message as a worker dead-letters it.
+func dead(body string, death deadletter.Death, sent time.Time, err error) queue.Message {
+	d := queue.Delivery{Message: queue.Message{Body: body}, MessageID: "source-id", Receives: 5, Sent: sent}
+	m := d.Message
+	if err := deadletter.New(&d, death, err).Write(&m); err != nil {
+		panic(err)
+	}
+	return m
 }
 
 func ids(ls []*dlqreplay.Letter) []string {
