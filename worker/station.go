@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -130,7 +129,7 @@ func (s *station) open(ctx context.Context) (*poller.Poller, map[string]string, 
 	if visibility == 0 {
 		visibility = seconds(attributes["VisibilityTimeout"])
 	}
-	dead, err := s.deadLetters(ctx, attributes)
+	dead, err := s.deadLetters(ctx, url, attributes)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -186,31 +185,6 @@ func (s *station) find(ctx context.Context) (string, error) {
 		return "", withFix(err, s.queue)
 	}
 	return url, nil
-}
-
-// deadLetters finds where to send dead letters: the queue's own DLQ as its redrive policy says,
-// which is right whoever set it. Without one, failures for good are left where they are. An error says
-// that nobody knows now, and passes.
-func (s *station) deadLetters(ctx context.Context, attributes map[string]string) (queue.Sender, error) {
-	name, account := s.queue.DLQ, ""
-	var policy struct {
-		ARN string `json:"deadLetterTargetArn"`
-	}
-	if json.Unmarshal([]byte(attributes["RedrivePolicy"]), &policy) == nil && policy.ARN != "" {
-		name, account = ofARN(policy.ARN)
-	}
-	if name == "" {
-		return nil, nil
-	}
-	url, err := s.w.api.QueueURL(ctx, name, account)
-	if err != nil && lasting(err) == nil {
-		return nil, err
-	}
-	if err != nil {
-		s.log.LogAttrs(ctx, slog.LevelError, "no dead-letter queue: what fails for good stays in the queue", slog.Any("err", err))
-		return nil, nil
-	}
-	return s.w.api.Queue(url, awsapi.QueueOptions{}), nil
 }
 
 // rush cuts the open poll.
