@@ -28,7 +28,7 @@ import (
 )
 
 // endGrace is how long after its context's end a job may take to notice it.
-const endGrace = time.Second
+const endGrace = 500 * time.Millisecond
 
 // Causes of a job's context (context.Cause).
 var (
@@ -166,7 +166,7 @@ func (h *Handler) Run(receive, handle context.Context) Report {
 	case <-h.idle:
 	case <-handle.Done():
 		h.end(context.Cause(handle))
-		timer := time.NewTimer(2 * endGrace)
+		timer := time.NewTimer(4 * endGrace)
 		defer timer.Stop()
 		select {
 		case <-h.idle:

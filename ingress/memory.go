@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/stationmaster/worker/queue"
 )
 
 // remembered bounds what a path knows of past messages: at 20,000 some 4 MiB.
@@ -23,6 +25,7 @@ type memory struct {
 type run struct {
 	id      string
 	attempt int
+	dead    queue.Sender // its subscription's dead-letter queue
 	cancel  context.CancelCauseFunc
 	over    chan struct{}
 	answer  answer // once over is closed

@@ -24,7 +24,7 @@ const (
 	DefaultMaxAge = time.Hour
 	// DefaultTimeout and MaxTimeout bound the time to an answer, for which SNS waits 15 s.
 	DefaultTimeout = 12 * time.Second
-	MaxTimeout     = 13 * time.Second
+	MaxTimeout     = 14 * time.Second
 	// DefaultSlots is how many messages of a path are handled at once.
 	DefaultSlots = 8
 	// maxSkew is how far a message's time may be ahead of this machine's clock.
@@ -58,10 +58,7 @@ type Path struct {
 	Job *jobs.Instance
 	// Slots is how many are handled at once; 0 is DefaultSlots.
 	Slots int
-	// DeadLetters takes what fails for good: the subscription's own dead-letter queue. With nil such
-	// a message stays with SNS, which tries again and gives up by itself.
-	DeadLetters queue.Sender
-	Hooks       Hooks
+	Hooks Hooks
 }
 
 // Topic is a topic whose messages a path takes, and how the path is subscribed to it.
@@ -70,6 +67,9 @@ type Topic struct {
 	// Attributes are those of the subscription as SNS spells them, set once it is confirmed and then
 	// read back: the dead-letter queue above all. An empty value is removed.
 	Attributes map[string]string
+	// DeadLetters takes what fails for good: the subscription's own dead-letter queue. With nil such
+	// a message stays with SNS, which tries again and gives up by itself.
+	DeadLetters queue.Sender
 	// Protocol ("http", "https") and Endpoint, the public URL of the path, are for subscribing again.
 	Protocol, Endpoint string
 	// Resubscribe subscribes again when SNS says that the subscription was ended. It may have been

@@ -39,6 +39,7 @@ func (h *Handler) notify(ctx context.Context, p *path, m *snssign.Message, body 
 	case isDone:
 		return done
 	case mine:
+		r.dead = p.topics[m.TopicARN].DeadLetters
 		if no := h.begin(ctx, p, r, d); no != nil {
 			p.memory.end(r, *no)
 			return *no
@@ -143,7 +144,7 @@ func (h *Handler) run(base context.Context, p *path, r *run, d *queue.Delivery) 
 		o.Decision = decide(err)
 	}
 	p.Hooks.finished(ctx, d, info, o)
-	return h.settle(ctx, p, d, info, o)
+	return h.settle(ctx, p, r, d, info, o)
 }
 
 // decide classes an error. How often SNS tries is its delivery policy's business.
@@ -151,14 +152,14 @@ func decide(err error) retry.Decision {
 	return retry.Policy{Attempts: math.MaxInt}.Decide(retry.Failure{Err: err, Attempt: 1, Now: time.Now()}, 0)
 }
 
-func (h *Handler) settle(ctx context.Context, p *path, d *queue.Delivery, info *jobs.Info, o Outcome) answer {
+func (h *Handler) settle(ctx context.Context, p *path, r *run, d *queue.Delivery, info *jobs.Info, o Outcome) answer {
 	failed := answer{status: http.StatusServiceUnavailable, err: o.Err, told: true}
 	switch o.Decision.Action {
 	case retry.Rest:
 		p.pause(o.Decision.Until)
 		return failed
 	case retry.DeadLetter:
-		err := h.deadLetter(context.WithoutCancel(ctx), p, d, info, o.Err)
+		err := h.deadLetter(context.WithoutCancel(ctx), p, r.dead, d, info, o.Err)
 		p.Hooks.deadLettered(ctx, d, err)
 		if err != nil {
 			return failed
@@ -173,7 +174,7 @@ func (h *Handler) settle(ctx context.Context, p *path, d *queue.Delivery, info *
 }
 
 // deadLetter sends the message as SNS would have left it, its envelope, with the reason beside it.
-func (h *Handler) deadLetter(ctx context.Context, p *path, d *queue.Delivery, info *jobs.Info, err error) error {
+func (h *Handler) deadLetter(ctx context.Context, p *path, to queue.Sender, d *queue.Delivery, info *jobs.Info, err error) error {
 	m := d.Message
 	record := deadletter.New(d, deadletter.Death{Job: info.Job, Queue: p.Path.Path, Build: h.o.Build, Host: h.o.Host, Now: time.Now()}, err)
 	if err := record.Write(&m); err != nil {
@@ -181,7 +182,7 @@ func (h *Handler) deadLetter(ctx context.Context, p *path, d *queue.Delivery, in
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	return sendDeadLetter(ctx, p.DeadLetters, m)
+	return sendDeadLetter(ctx, to, m)
 }
 
 // timeoutError is the failure of an attempt that ran into its timeout.
