@@ -14,22 +14,22 @@ import (
 // again.
 func (c *call) subscribe() (any, error) {
 	f := queryForm(c.form)
-	sub, drops, e := c.subscribed(f)
+	arn, confirmed, drops, e := c.subscribed(f)
 	if e != nil {
 		return nil, e
 	}
 	c.tell(drops)
 	answer := struct {
 		ARN string `xml:"SubscriptionArn"`
-	}{sub.arn}
-	if !sub.confirmed && !strings.EqualFold(f.get("ReturnSubscriptionArn"), "true") {
+	}{arn}
+	if !confirmed && !strings.EqualFold(f.get("ReturnSubscriptionArn"), "true") {
 		answer.ARN = "pending confirmation"
 	}
 	return answer, nil
 }
 
 // subscribed finds or makes the subscription that a form asks for.
-func (c *call) subscribed(f queryForm) (*subscription, []Drop, *apiError) {
+func (c *call) subscribed(f queryForm) (arn string, confirmed bool, drops []Drop, e *apiError) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	protocol, endpoint := f.get("Protocol"), f.get("Endpoint")
@@ -38,33 +38,33 @@ func (c *call) subscribed(f queryForm) (*subscription, []Drop, *apiError) {
 		e = checkEndpoint(protocol, endpoint, t)
 	}
 	if e != nil {
-		return nil, nil, e
+		return "", false, nil, e
 	}
 	given := f.entries("Attributes")
 	options, e := newSubscriptionOptions(kind{protocol, t.fifo, protocol == "sqs" && isFIFO(endpoint)}, given)
 	if e != nil {
-		return nil, nil, e
+		return "", false, nil, e
 	}
 	c.s.sns.sweep(time.Now())
 	at := slices.IndexFunc(t.subscriptions, func(s *subscription) bool { return s.options.protocol == protocol && s.endpoint == endpoint })
 	if at >= 0 && !t.subscriptions[at].options.agree(options, given) {
-		return nil, nil, invalidParameter("Attributes Reason: Subscription already exists with different attributes")
+		return "", false, nil, invalidParameter("Attributes Reason: Subscription already exists with different attributes")
 	}
 	if at < 0 {
 		if e := t.takesAnother(protocol); e != nil {
-			return nil, nil, e
+			return "", false, nil, e
 		}
 		if options.filter != nil && t.filters() >= mostFilters {
-			return nil, nil, tooManyFilters()
+			return "", false, nil, tooManyFilters()
 		}
 		at = len(t.subscriptions)
 		c.add(t, endpoint, options)
 	}
 	sub := t.subscriptions[at]
 	if sub.confirmed {
-		return sub, nil, nil
+		return sub.arn, true, nil, nil
 	}
-	return sub, c.ask(t, sub, "SubscriptionConfirmation"), nil
+	return sub.arn, false, c.ask(t, sub, "SubscriptionConfirmation"), nil
 }
 
 // add makes a subscription. c.s.mu is held.
