@@ -22,9 +22,10 @@ const (
 	MaxMaxBody = 1 << 20
 	// DefaultMaxAge is how old a message may be: SNS tries for an hour at most.
 	DefaultMaxAge = time.Hour
-	// DefaultTimeout and MaxTimeout bound the time to an answer, for which SNS waits 15 s.
+	// DefaultTimeout is the time to an answer.
 	DefaultTimeout = 12 * time.Second
-	MaxTimeout     = 14 * time.Second
+	// MaxTimeout is the most that it may be: SNS waits 15 s.
+	MaxTimeout = 14 * time.Second
 	// DefaultSlots is how many messages of a path are handled at once.
 	DefaultSlots = 8
 	// maxSkew is how far a message's time may be ahead of this machine's clock.

@@ -143,15 +143,12 @@ type guard struct {
 	seen      recorder
 }
 
-func newGuard(t testing.TB, adjust ...func(*ingress.Options)) *guard {
+func newGuard(t testing.TB) *guard {
 	t.Helper()
 	g := &guard{job: &audit{}, authority: &authority{answer: reply(200, certificatePEM(t, time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)))}}
 	o := ingress.Options{
 		Certificates: g.authority, SNS: nobody{},
 		Paths: []ingress.Path{{Path: "/hooks/audit", Job: g.job.instance(t), Hooks: g.seen.hooks(), Topics: []ingress.Topic{{ARN: topicARN}}}},
-	}
-	for _, a := range adjust {
-		a(&o)
 	}
 	var err error
 	if g.Handler, err = ingress.New(o); err != nil {

@@ -44,7 +44,7 @@ func TestWhatAJobAnswersIsWhatSNSIsTold(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				k := newKit(t)
 				k.subscribe()
-				r, body := k.capture(`{}`)
+				r, body := k.capture()
 				k.job.set(row.does)
 				if got := k.serve(r, body); got != row.status {
 					t.Errorf("status %d, want %d", got, row.status)
@@ -98,7 +98,7 @@ func TestARefusedDeadLetterStaysWithSNS(t *testing.T) {
 			k := newKit(t, func(o *ingress.Options) { o.Paths[0].Topics[0].DeadLetters = to })
 			k.subscribe()
 			k.job.set(answer(retry.Never(errBoom)))
-			r, body := k.capture(`{}`)
+			r, body := k.capture()
 			if got := k.serve(r, body); got != 503 {
 				t.Errorf("%s: status %d", name, got)
 			}
@@ -165,8 +165,8 @@ func TestDuplicates(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		k := newKit(t)
 		k.subscribe()
-		r, body := k.capture(`{}`)
-		_, other := k.capture(`{}`)
+		r, body := k.capture()
+		_, other := k.capture()
 		for range 3 {
 			if got := k.serve(r, body); got != 200 {
 				t.Errorf("status %d", got)
@@ -188,7 +188,7 @@ func TestADuplicateOfWhatRunsWaitsForItsEnd(t *testing.T) {
 		inBubble(t, func(t *testing.T) {
 			k := newKit(t)
 			k.subscribe()
-			r, body := k.capture(`{}`)
+			r, body := k.capture()
 			k.job.set(func(context.Context, *message) error { <-time.After(5 * time.Second); return err })
 			statuses := make(chan int, 3)
 			for range 3 {
@@ -221,7 +221,7 @@ func TestAJobThatIsTooSlow(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		r, body := k.capture(`{}`)
+		r, body := k.capture()
 		began := time.Now()
 		if got, took := k.serve(r, body), time.Since(began); got != 503 || took != 12*time.Second {
 			t.Errorf("status %d after %v", got, took)
@@ -231,7 +231,7 @@ func TestAJobThatIsTooSlow(t *testing.T) {
 		}
 
 		k.job.set(func(context.Context, *message) error { <-time.After(20 * time.Second); return nil })
-		r, body = k.capture(`{}`)
+		r, body = k.capture()
 		began = time.Now()
 		if got, took := k.serve(r, body), time.Since(began); got != 503 || took >= 15*time.Second {
 			t.Errorf("status %d after %v", got, took)
@@ -248,7 +248,7 @@ func TestACallerThatGoesDoesNotEndTheJob(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		k := newKit(t)
 		k.subscribe()
-		r, body := k.capture(`{}`)
+		r, body := k.capture()
 		k.job.set(func(ctx context.Context, _ *message) error {
 			select {
 			case <-time.After(5 * time.Second):
@@ -310,7 +310,7 @@ func TestAPauseRestsThePath(t *testing.T) {
 		k.subscribe()
 		until := time.Now().Add(time.Minute)
 		k.job.set(answer(retry.Pause(errBoom, until)))
-		r, body := k.capture(`{}`)
+		r, body := k.capture()
 		k.serve(r, body)
 		if s := k.handler.State("/hooks/audit"); s.State != "paused" || !s.PausedUntil.Equal(until) {
 			t.Errorf("state %+v", s)
@@ -344,8 +344,8 @@ func TestDrain(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				k := newKit(t)
 				k.subscribe()
-				r, body := k.capture(`{}`)
-				late, lateBody := k.capture(`{}`)
+				r, body := k.capture()
+				late, lateBody := k.capture()
 				k.job.set(func(ctx context.Context, _ *message) error {
 					done := ctx.Done()
 					if row.deaf {
