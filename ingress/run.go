@@ -21,7 +21,9 @@ const sendTimeout = 2 * time.Second
 var (
 	errPaused = errors.New("the path rests: its job asked for a pause")
 	errBusy   = errors.New("all slots are taken")
-	errGone   = errors.New("the caller did not wait for the answer")
+	// errNoAnswer stands for the answer of a job that ended its goroutine.
+	errNoAnswer = errors.New("the job gave no answer")
+	errGone     = errors.New("the caller did not wait for the answer")
 )
 
 // notify hands a message to its job, or finds out that it has it already.
@@ -81,11 +83,17 @@ func (h *Handler) begin(ctx context.Context, p *path, r *run, d *queue.Delivery)
 	p.memory.count(r)
 	d.Receives = r.attempt
 	go func() {
-		a := h.run(base, p, r, d)
-		cancel(nil)
-		<-p.slots
-		p.memory.end(r, a)
-		h.leave(r, a)
+		a := again(errNoAnswer)
+		defer func() { // also when a job has ended its goroutine, or a hook has panicked
+			if v := recover(); v != nil {
+				a = again(fmt.Errorf("panic: %v", v))
+			}
+			cancel(nil)
+			<-p.slots
+			p.memory.end(r, a)
+			h.leave(r, a)
+		}()
+		a = h.run(base, p, r, d)
 	}()
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -32,13 +33,14 @@ func TestWhatAJobAnswersIsWhatSNSIsTold(t *testing.T) {
 		does   func(context.Context, *message) error
 		status int
 	}{
-		"nil":               {answer(nil), 200},
-		"an error":          {answer(errBoom), 503},
-		"after":             {answer(retry.After(errBoom, time.Second)), 503},
-		"after, no failure": {answer(retry.After(nil, time.Second)), 503},
-		"pause":             {func(context.Context, *message) error { return retry.Pause(errBoom, time.Now().Add(time.Minute)) }, 503},
-		"a panic":           {func(context.Context, *message) error { panic("x") }, 503},
-		"never":             {answer(retry.Never(errBoom)), 200},
+		"nil":                      {answer(nil), 200},
+		"an error":                 {answer(errBoom), 503},
+		"after":                    {answer(retry.After(errBoom, time.Second)), 503},
+		"after, no failure":        {answer(retry.After(nil, time.Second)), 503},
+		"pause":                    {func(context.Context, *message) error { return retry.Pause(errBoom, time.Now().Add(time.Minute)) }, 503},
+		"a panic":                  {func(context.Context, *message) error { panic("x") }, 503},
+		"the end of its goroutine": {func(context.Context, *message) error { runtime.Goexit(); return nil }, 503},
+		"never":                    {answer(retry.Never(errBoom)), 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -49,12 +51,32 @@ func TestWhatAJobAnswersIsWhatSNSIsTold(t *testing.T) {
 				if got := k.serve(r, body); got != row.status {
 					t.Errorf("status %d, want %d", got, row.status)
 				}
-				if len(k.seen.outcomes) != 1 || len(k.seen.refusals) != 0 {
+				if len(k.seen.outcomes)+len(k.seen.refusals) != 1 {
 					t.Errorf("outcomes %+v, refusals %v", k.seen.outcomes, k.seen.refusals)
 				}
 			})
 		})
 	}
+}
+
+// TestAHookThatPanicsTakesNoSlotAway.
+func TestAHookThatPanicsTakesNoSlotAway(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		k := newKit(t, func(o *ingress.Options) {
+			o.Paths[0].Slots = 1
+			o.Paths[0].Hooks.Started = func(context.Context, *queue.Delivery, *jobs.Info) context.Context { panic("hook") }
+		})
+		k.subscribe()
+		r, body := k.capture()
+		for range 3 {
+			if got := k.serve(r, body); got != 503 {
+				t.Errorf("status %d", got)
+			}
+		}
+		if s := k.handler.State("/hooks/audit"); s.Busy != 0 || len(k.seen.refusals) != 3 {
+			t.Errorf("state %+v, refusals %v", s, k.seen.refusals)
+		}
+	})
 }
 
 // TestNeverIsADeadLetterWithItsRecord: SNS's own would tell nothing.

@@ -62,6 +62,7 @@ var floors = []room{
 	{pattern: "internal/iampolicy", floor: 0},
 	{pattern: "internal/snsdelivery", floor: 0},
 	{pattern: "internal/snsfilter", floor: 0},
+	{pattern: "internal/snssign", floor: 0},
 }
 
 // anywhere may be imported by every test, whatever its floor: the server and the kit they test with.
