@@ -89,6 +89,8 @@ type Report struct {
 	Gone int `json:"gone"`
 	// Left were not tried.
 	Left int `json:"left"`
+	// Skipped, of what a stream received, match the filter and may not be replayed. A plan tells its own.
+	Skipped int `json:"skipped,omitempty"`
 
 	// Undeleted, of the replayed, could not be deleted from the dead-letter queue: resume deletes them.
 	Undeleted int `json:"undeleted"`

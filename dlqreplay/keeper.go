@@ -82,7 +82,7 @@ func (k *keeper) add(d *queue.Delivery) (fresh bool) {
 	if h.lost {
 		k.lost--
 	}
-	h.handle, h.received, h.deadline, h.lost = d.Handle, d.Received, d.Deadline, false
+	h.handle, h.received, h.deadline, h.lost, h.leaving = d.Handle, d.Received, d.Deadline, false, false
 	return fresh
 }
 
@@ -121,6 +121,15 @@ func (k *keeper) drop(ids ...string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, id := range ids {
+		k.remove(id)
+	}
+}
+
+// left forgets a letter that was given back, unless it has been received anew since.
+func (k *keeper) left(id string, handle queue.ReceiptHandle) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if h := k.holds[id]; h != nil && h.handle == handle {
 		k.remove(id)
 	}
 }

@@ -278,10 +278,10 @@ func (k *keeper) releaseOnce(ctx context.Context, ids []string) (b Handback, aga
 		switch err := queue.At(errs, i); {
 		case err == nil:
 			b.Released++
-			k.drop(id)
+			k.left(id, handles[i])
 		case errors.Is(err, queue.ErrLeaseLost):
 			b.Gone++
-			k.drop(id)
+			k.left(id, handles[i])
 		default:
 			again = append(again, id)
 		}

@@ -241,8 +241,8 @@ func (n *native) count(ctx context.Context, task Task) {
 
 // sentence puts two reasons into one sentence.
 func sentence(a, b string) string {
-	if a == "" {
-		return b
+	if a == "" || b == "" {
+		return a + b
 	}
 	return a + "; " + b
 }

@@ -1,0 +1,82 @@
+package dlqreplay
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// backlogPoll is how often a destination is asked how much waits there, at the most.
+const backlogPoll = time.Second
+
+// backlog keeps destinations from filling: what may be sent is what was missing to the limit when the
+// destination was asked last.
+type backlog struct {
+	most   int64
+	events *teller
+
+	mu    sync.Mutex
+	gates map[string]*gate
+}
+
+// gate is the account of one destination. Its lock is held while it is asked, since all who come must wait.
+type gate struct {
+	turn    chan struct{}
+	left    int64
+	asked   time.Time
+	pausing bool
+}
+
+func newBacklog(most int64, events *teller) *backlog {
+	return &backlog{most: most, events: events, gates: map[string]*gate{}}
+}
+
+// wait waits until n messages may be sent to d.
+func (b *backlog) wait(ctx context.Context, d *Destination, n int) error {
+	if b.most <= 0 || d.Counts == nil {
+		return nil
+	}
+	g := b.gate(d)
+	select {
+	case g.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-g.turn }()
+	for g.left <= 0 {
+		if err := rest(ctx, time.Until(g.asked.Add(backlogPoll))); err != nil {
+			return err
+		}
+		b.ask(ctx, g, d)
+	}
+	g.left -= int64(n)
+	return nil
+}
+
+func (b *backlog) gate(d *Destination) *gate {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	g := b.gates[d.key()]
+	if g == nil {
+		g = &gate{turn: make(chan struct{}, 1)}
+		b.gates[d.key()] = g
+	}
+	return g
+}
+
+func (b *backlog) ask(ctx context.Context, g *gate, d *Destination) {
+	now, err := d.Counts(ctx)
+	g.asked = time.Now()
+	if err != nil {
+		b.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
+		return
+	}
+	g.left = b.most - now.Visible
+	switch full := g.left <= 0; {
+	case full && !g.pausing:
+		b.events.tell(Event{Kind: Pausing, Backlog: now.Visible})
+	case !full && g.pausing:
+		b.events.tell(Event{Kind: Resuming, Backlog: now.Visible})
+	}
+	g.pausing = g.left <= 0
+}

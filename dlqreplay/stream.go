@@ -1,0 +1,185 @@
+package dlqreplay
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/stationmaster/worker/queue"
+)
+
+// mostBack is how many letters a stream holds back that it does not send: SQS hands out no more than it
+// does, and what is given back would be handed out again.
+const mostBack = 100_000
+
+// stream receives what could not be held from the beginning, and feeds what is chosen of it. What is not
+// is held back to the end, and so is whatever died after the run began: the run would never end otherwise.
+type stream struct {
+	r *run
+	f *feed
+
+	choosing sync.Mutex
+	chosen   *matcher
+	judging  judging
+
+	mu    sync.Mutex
+	quiet int
+	news  time.Time // when something came last
+	back  int       // held back
+	over  bool
+}
+
+// stream runs a stream until its queue is empty.
+func (r *run) stream(c contexts, f *feed) {
+	now := time.Now()
+	chosen, err := r.o.Filter.compile(now)
+	if err != nil {
+		r.fail(fmt.Errorf("filter: %w", err))
+		return
+	}
+	s := &stream{r: r, f: f, chosen: chosen, judging: judging{Judge: r.o.Judge}, news: now}
+	r.watch.opens(s)
+	defer r.watch.opens(nil)
+	var all sync.WaitGroup
+	for range r.o.Pace.Loops {
+		all.Go(func() { s.loop(c) })
+	}
+	all.Wait()
+}
+
+// loop receives while there is room for what comes.
+func (s *stream) loop(c contexts) {
+	receiver := &receiver{dlq: s.r.held.dlq}
+	for wait := firstWait; ; {
+		s.f.idle(c.feed, 4*queue.MaxBatch*s.r.o.Pace.Loops)
+		if c.feed.Err() != nil || s.ended() {
+			return
+		}
+		ds, err := receiver.receive(c.work, queue.MaxBatch)
+		for i := range ds {
+			s.r.watch.see(c, &ds[i])
+		}
+		switch {
+		case len(ds) > 0:
+			s.came()
+			wait = firstWait
+		case err == nil:
+			s.silent(c)
+		case forGood(err):
+			s.r.fail(err)
+			return
+		default:
+			s.r.tally.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
+			if rest(c.feed, wait) != nil {
+				return
+			}
+			wait = min(2*wait, longestWait)
+		}
+	}
+}
+
+func (s *stream) ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over
+}
+
+func (s *stream) came() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quiet, s.news = 0, time.Now()
+}
+
+// silent decides whether silence is the end: several receives that brought nothing, nothing on its way
+// that could hide the rest of its group, and a count that says so, or has had time to.
+func (s *stream) silent(c contexts) {
+	s.mu.Lock()
+	s.quiet++
+	enough := s.quiet >= quietReceives
+	s.mu.Unlock()
+	if !enough {
+		return
+	}
+	s.f.idle(c.feed, 0)
+	s.r.undeleted(c, s.r.held.dlq.FIFO)
+	now, err := s.r.held.dlq.Counts(c.work)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.quiet < quietReceives {
+		return
+	}
+	if err == nil && now.Visible == 0 || time.Since(s.news) > countsSettle {
+		s.over = true
+	}
+}
+
+// undeleted waits until what was sent is deleted, where the next of its group shows only then.
+func (r *run) undeleted(c contexts, waits bool) {
+	for waits && c.feed.Err() == nil && len(r.deletes) > 0 {
+		if rest(c.feed, firstWait) != nil {
+			return
+		}
+	}
+}
+
+// offer takes a letter that was not held before, to send it or to hold it back. A nil stream takes nothing.
+func (s *stream) offer(c contexts, d *queue.Delivery) bool {
+	if s == nil || c.feed.Err() != nil {
+		return false
+	}
+	r := s.r
+	l := r.held.says.letter(d)
+	p, err := s.choose(c, l, d)
+	if err != nil {
+		r.fail(err)
+		return true
+	}
+	if p != nil {
+		r.tally.count(func(t *Report) { t.Selected++ })
+		if s.f.put(p) {
+			return true
+		}
+		r.tally.count(func(t *Report) { t.Selected-- })
+	} else if !r.o.BreakOrder && l.GroupID != "" {
+		s.f.kill(l.GroupID)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.back++; s.back == mostBack {
+		s.over = true
+		r.remark(fmt.Sprintf("%d letters that were not chosen are held, and SQS hands out no more; run again for what is behind them", s.back))
+	}
+	return true
+}
+
+// choose makes a parcel of a letter that the filter matches and that may be replayed.
+func (s *stream) choose(c contexts, l *Letter, d *queue.Delivery) (*parcel, error) {
+	r := s.r
+	if later := l.Sent; later.After(r.began) || l.Died().After(r.began) {
+		return nil, nil //nolint:nilnil // it died while the run was on
+	}
+	s.choosing.Lock()
+	defer s.choosing.Unlock()
+	one := &candidate{Letter: l, message: &d.Message}
+	matched, err := s.chosen.match(c.work, one)
+	if err != nil && !errors.Is(err, errUnjudged) {
+		return nil, err
+	}
+	if !matched {
+		return nil, nil //nolint:nilnil // it was not chosen
+	}
+	v, err := s.judging.judge(one)
+	if err != nil {
+		return nil, err
+	}
+	if v.skip != "" || v.to == nil {
+		r.tally.count(func(t *Report) { t.Skipped++ })
+		return nil, nil //nolint:nilnil // it may not be replayed
+	}
+	p := &parcel{letter: l, to: v.to, message: d.Message, kept: true}
+	if past := r.o.Past; past != nil && past.State(l.MessageID) == Sending {
+		p.again = r.doubtful(v.to)
+	}
+	return p, nil
+}
