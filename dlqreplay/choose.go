@@ -149,10 +149,11 @@ func (j *judging) judge(l *candidate) (v verdict, err error) {
 		if err != nil {
 			return v, err
 		}
-		if err := j.Check(l.Letter, m); err != nil {
-			skip(SkipCheck, j.text(err, m))
-		} else {
+		switch err := j.Check(l.Letter, m); {
+		case err == nil:
 			v.checked = true
+		case !errors.Is(err, ErrUnchecked):
+			skip(SkipCheck, j.text(err, m))
 		}
 	}
 	if j.To != nil {

@@ -1,6 +1,7 @@
 package dlqreplay
 
 import (
+	"errors"
 	"time"
 
 	"github.com/stationmaster/worker/queue"
@@ -18,11 +19,14 @@ type Term struct {
 // everything.
 type Filter []Term
 
+// ErrUnchecked is the answer of a Check that cannot tell: nobody here knows the job.
+var ErrUnchecked = errors.New("not checked")
+
 // Judge says what may become of a dead letter that was chosen.
 type Judge struct {
 	// MaxDeaths is the most deaths of a dead letter that is still replayed; 0 is no limit.
 	MaxDeaths int
-	// Check decodes a message as its job would; nil: nothing is checked.
+	// Check decodes a message as its job would; nil: nothing is checked. ErrUnchecked is no fault.
 	Check func(l *Letter, m *queue.Message) error
 	// To finds the destination; the error says why there is none.
 	To func(l *Letter) (*Destination, error)
