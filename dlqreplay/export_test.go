@@ -2,6 +2,7 @@ package dlqreplay
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 
 	"github.com/stationmaster/worker/queue"
@@ -54,4 +55,30 @@ func ReadText(text []byte) (h Header, ls []*Letter, ms []queue.Message, err erro
 		return nil
 	})
 	return h, ls, ms, err
+}
+
+// UUID is the n-th of as many ids as are needed, in SQS's form.
+func UUID(n int) string {
+	var key [16]byte
+	binary.BigEndian.PutUint64(key[:], uint64(n)*0x9e3779b97f4a7c15)
+	binary.BigEndian.PutUint64(key[8:], uint64(n)+1)
+	return unpack(key)
+}
+
+// PastOf is what a run over n messages did: all are sent, and every second one is deleted.
+func PastOf(n int) *Past {
+	p := newPast()
+	to := p.place("orders")
+	e := sentEntry{Old: make([]string, 1), New: make([]string, 1)}
+	for i := range n {
+		e.Old[0], e.New[0] = UUID(i), UUID(n+i)
+		p.sending(e.Old[0], to)
+		if err := p.sent(&e); err != nil {
+			panic(err)
+		}
+		if i%2 == 0 {
+			p.move(p.number(e.Old[0]), Deleted)
+		}
+	}
+	return p
 }

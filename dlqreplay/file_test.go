@@ -97,24 +97,21 @@ func TestAnExportIsLossless(t *testing.T) {
 
 func TestAnExportTakesTheLargestMessages(t *testing.T) {
 	for name, body := range map[string]string{
-		"text":    strings.Repeat("ä", queue.MaxBytes/2),
-		"control": strings.Repeat("\x01", queue.MaxBytes),
-		"binary":  strings.Repeat("\xff", queue.MaxBytes),
-		"quotes":  strings.Repeat(`"`, queue.MaxBytes),
+		"text.jsonl":       strings.Repeat("ä", queue.MaxBytes/2),
+		"control.jsonl":    strings.Repeat("\x01", queue.MaxBytes), // six times as long in JSON
+		"binary.jsonl.zst": strings.Repeat("\xff", queue.MaxBytes),
 	} {
-		for _, end := range []string{".jsonl", ".jsonl.zst"} {
-			t.Run(name+end, func(t *testing.T) {
-				path := filepath.Join(t.TempDir(), "x"+end)
-				l, m := letter("m-0", body)
-				ls, ms := []*dlqreplay.Letter{l}, []queue.Message{m}
-				must(t, dlqreplay.WriteFile(t.Context(), path, header(), ls, messageOf(ls, ms), nil))
-				_, _, got, err := dlqreplay.ReadAll(path)
-				must(t, err)
-				if len(got) != 1 || got[0].Body != body {
-					t.Errorf("%d messages, or another body", len(got))
-				}
-			})
-		}
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), name)
+			l, m := letter("m-0", body)
+			ls, ms := []*dlqreplay.Letter{l}, []queue.Message{m}
+			must(t, dlqreplay.WriteFile(t.Context(), path, header(), ls, messageOf(ls, ms), nil))
+			_, _, got, err := dlqreplay.ReadAll(path)
+			must(t, err)
+			if len(got) != 1 || got[0].Body != body {
+				t.Errorf("%d messages, or another body", len(got))
+			}
+		})
 	}
 }
 

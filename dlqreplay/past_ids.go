@@ -73,19 +73,21 @@ func pack(id string) (key [16]byte, ok bool) {
 	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
 		return key, false
 	}
-	digits := make([]byte, 0, 32)
+	digits := 0
 	for i := range len(id) {
-		c := id[i]
-		switch {
-		case c == '-' && (i == 8 || i == 13 || i == 18 || i == 23):
-		case '0' <= c && c <= '9', 'a' <= c && c <= 'f':
-			digits = append(digits, c)
+		var v byte
+		switch c := id[i]; {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			continue
+		case '0' <= c && c <= '9':
+			v = c - '0'
+		case 'a' <= c && c <= 'f':
+			v = c - 'a' + 10
 		default:
 			return key, false
 		}
-	}
-	if _, err := hex.Decode(key[:], digits); err != nil {
-		return key, false
+		key[digits/2] |= v << (4 * (1 - digits%2))
+		digits++
 	}
 	return key, key != [16]byte{}
 }

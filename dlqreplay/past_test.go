@@ -15,32 +15,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/stationmaster/worker/dlqreplay"
+	"github.com/stationmaster/worker/internal/journal"
 )
 
-func uuid(n int) string { return fmt.Sprintf("%08x-1f3a-4b5c-8d9e-%012x", n*2654435761%(1<<32), n) }
-
 func TestAMillionMessagesTakeUnder100BytesEach(t *testing.T) {
-	if testing.Short() {
-		t.Skip("writes 200 MB")
-	}
-	const total, perBatch = 1_000_000, 1000
-	store := dlqreplay.Store{Dir: t.TempDir()}
-	j, err := store.Begin(header())
-	must(t, err)
-	for from := 0; from < total; from += perBatch {
-		old, made := make([]string, perBatch), make([]string, perBatch)
-		for i := range perBatch {
-			old[i], made[i] = uuid(from+i), uuid(total+from+i)
-		}
-		must(t, j.Select(old), j.Sending(old, "orders"), j.Sent(old, made, nil))
-		if from%2000 == 0 {
-			must(t, j.Deleted(old))
-		}
-	}
-	must(t, j.Close())
+	const total = 1_000_000
 	before := heap()
-	past, err := store.Read(j.ID())
-	must(t, err)
+	past := dlqreplay.PastOf(total)
 	per := float64(heap()-before) / total
 	t.Logf("%.1f bytes a message", per)
 	if per > 100 {
@@ -49,7 +30,7 @@ func TestAMillionMessagesTakeUnder100BytesEach(t *testing.T) {
 	if past.Count(dlqreplay.Deleted) != total/2 || past.Count(dlqreplay.Sent) != total/2 || past.Len() != total {
 		t.Errorf("%d deleted, %d sent of %d", past.Count(dlqreplay.Deleted), past.Count(dlqreplay.Sent), past.Len())
 	}
-	if got := past.New(uuid(total - 1)); got != uuid(2*total-1) {
+	if got := past.New(dlqreplay.UUID(total - 1)); got != dlqreplay.UUID(2*total-1) {
 		t.Errorf("new id %s", got)
 	}
 }
@@ -80,7 +61,7 @@ func (m *model) touch(id string) {
 
 func TestAPastKnowsWhatAPlainModelKnows(t *testing.T) {
 	store := dlqreplay.Store{Dir: t.TempDir()}
-	pool := []string{uuid(1), uuid(2), strings.ToUpper(uuid(0xabc)), "m-1", "", "00000000-0000-0000-0000-000000000000", "ünï", uuid(7)[:35]}
+	pool := []string{dlqreplay.UUID(1), dlqreplay.UUID(2), strings.ToUpper(dlqreplay.UUID(0xabc)), "m-1", "", "00000000-0000-0000-0000-000000000000", "ünï", dlqreplay.UUID(7)[:35]}
 	rapid.Check(t, func(rt *rapid.T) {
 		j, err := store.Begin(header())
 		if err != nil {
@@ -150,7 +131,7 @@ func (m *model) step(t *rapid.T, j *dlqreplay.Journal, pool []string) error {
 	case "sent":
 		made := make([]string, len(batch))
 		for i, id := range batch {
-			made[i] = rapid.SampledFrom([]string{uuid(50), uuid(51), "odd", ""}).Draw(t, "made")
+			made[i] = rapid.SampledFrom([]string{dlqreplay.UUID(50), dlqreplay.UUID(51), "odd", ""}).Draw(t, "made")
 			m.made[id] = made[i]
 			if s := m.state[id]; s != dlqreplay.Sent && s != dlqreplay.Deleted && m.place[id] != "" {
 				m.to[m.place[id]]++
@@ -271,5 +252,52 @@ func TestAResumedRunHasNotEnded(t *testing.T) {
 	must(t, err)
 	if past.Report != nil || past.State("a") != dlqreplay.Sending {
 		t.Errorf("report %+v and state %v: it was resumed and then killed", past.Report, past.State("a"))
+	}
+}
+
+func TestAJournalThatIsNoneOfOursIsRefused(t *testing.T) {
+	store := dlqreplay.Store{Dir: t.TempDir()}
+	for id, row := range map[string]struct {
+		lines []string
+		want  string
+	}{
+		"r-later":  {[]string{`{"run":{"v":99,"replay_id":"r-later","build":"v9"}}`}, "use the build that wrote it (v9)"},
+		"r-header": {[]string{`{"select":["a"]}`}, "line 2: is no journal of a run"}, // line 1 says who opened it
+		"r-twice":  {[]string{`{"run":{"v":1,"replay_id":"r-twice"}}`, `{"run":{"v":1,"replay_id":"r-twice"}}`}, "line 3: is no journal of a run"},
+		"r-json":   {[]string{`{"run":{"v":1,"replay_id":"r-json"}}`, `{"sent":{"old":["a"],"new":[]}}`}, "line 3: 1 sent with 0 new ids"},
+		"r-odd":    {[]string{`{"run":{"v":1,"replay_id":"r-odd"}}`, `{nonsense}`}, "line 3: invalid character"},
+	} {
+		l, err := journal.Create(filepath.Join(store.Dir, id+".jsonl"))
+		must(t, err)
+		for _, line := range row.lines {
+			must(t, l.Append([]byte(line)))
+		}
+		must(t, l.Close())
+		if _, _, err := store.Resume(id); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: error %v, want %s", id, err, row.want)
+		}
+		if _, err := store.Read(id); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: error %v, want %s", id, err, row.want)
+		}
+	}
+}
+
+func TestManyDestinationsAreCounted(t *testing.T) {
+	store := dlqreplay.Store{Dir: t.TempDir()}
+	j, err := store.Begin(header())
+	must(t, err)
+	for i := range 300 {
+		id := []string{dlqreplay.UUID(i)}
+		must(t, j.Sending(id, fmt.Sprint("to-", i)), j.Sent(id, id, nil))
+	}
+	must(t, j.Close())
+	past, err := store.Read(j.ID())
+	must(t, err)
+	all := 0
+	for _, n := range past.To() {
+		all += n
+	}
+	if to := past.To(); all != 300 || to["to-0"] != 1 || to["others"] != 300-254 {
+		t.Errorf("%d counted, %d of them in the rest", all, to["others"])
 	}
 }

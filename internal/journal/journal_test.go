@@ -82,7 +82,7 @@ func TestWhatWasAppendedIsReadAgain(t *testing.T) {
 }
 
 // written returns the text of a journal of n lines.
-func written(t *testing.T, n int) []byte {
+func written(t testing.TB, n int) []byte {
 	t.Helper()
 	var file memory
 	l := journal.New("x", &file)
@@ -337,4 +337,67 @@ func TestOnlyObjectsOnOneLineAreAppended(t *testing.T) {
 	if err := l.Close(); err != nil || file.Len() != 0 {
 		t.Errorf("%d bytes were written (%v)", file.Len(), err)
 	}
+}
+
+func TestAskingIsInNobodysWay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	l, err := journal.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var asking sync.WaitGroup
+	for range 2 {
+		asking.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+					journal.InUse(path)
+				}
+			}
+		})
+	}
+	for range 50 {
+		l, err := journal.Open(path, func([]byte) error { return nil })
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	asking.Wait()
+}
+
+func FuzzReader(f *testing.F) {
+	f.Add(written(f, 2))
+	f.Add([]byte(`{"n":0,"crc":"00000000"}` + "\n"))
+	f.Add([]byte("\x00\n"))
+	f.Add([]byte(`,"crc":"00000000"}` + "\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var again memory
+		l := journal.New("x", &again)
+		for r := journal.NewReader(bytes.NewReader(text)); ; {
+			line, err := r.Next()
+			if err != nil {
+				break
+			}
+			if err := l.Append(bytes.Clone(line)); err != nil {
+				t.Fatalf("read what cannot be written: %v", err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.HasPrefix(text, again.Bytes()) {
+			t.Errorf("read %q as %q", text, again.Bytes())
+		}
+	})
 }

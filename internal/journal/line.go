@@ -120,7 +120,7 @@ func (r *Reader) read() ([]byte, error) {
 // unseal takes the check sum off, in place.
 func unseal(text []byte, sum uint32) (line []byte, next uint32, ok bool) {
 	at := len(text) - sealSize
-	if at < 2 || !bytes.HasPrefix(text[at:], []byte(sealHead)) {
+	if at < 2 || text[0] != '{' || !bytes.HasPrefix(text[at:], []byte(sealHead)) {
 		return nil, 0, false
 	}
 	written := string(text[at:])

@@ -15,6 +15,12 @@ import (
 // ErrInUse says that another process, or another part of this one, has the file open for appending.
 var ErrInUse = errors.New("in use")
 
+// Who asks whether a journal is in use has it for a moment: an opener tries again.
+const (
+	patience = 5
+	asking   = 10 * time.Millisecond
+)
+
 // opened is the first line that each opener appends: who holds the lock.
 type opened struct {
 	At   time.Time `json:"opened"`
@@ -54,7 +60,15 @@ func Open(path string, each func(line []byte) error) (*Log, error) {
 }
 
 func reopen(path string, file *os.File, each func(line []byte) error) (*Log, error) {
-	if err := Lock(file); errors.Is(err, ErrInUse) {
+	err := Lock(file)
+	for range patience {
+		if !errors.Is(err, ErrInUse) {
+			break
+		}
+		<-time.After(asking)
+		err = Lock(file)
+	}
+	if errors.Is(err, ErrInUse) {
 		return nil, fmt.Errorf("%s: %w%s: wait for it, or end it", path, err, holder(file))
 	} else if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -143,17 +157,8 @@ func InUse(path string) (who string, yes bool) {
 		return "", false
 	}
 	defer file.Close() //nolint:errcheck // it was only read
-	if !errors.Is(Lock(file), ErrInUse) {
+	if !held(file) {
 		return "", false
 	}
 	return holder(file), true
-}
-
-// SyncDir makes the names in a folder durable.
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
