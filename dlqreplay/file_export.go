@@ -126,11 +126,16 @@ func (e *Exporter) finish() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.log.Append(); err != nil { // the hash is at rest then
-		return errors.Join(err, e.part.close())
+		_ = e.part.close() // it says the same
+		return err
 	}
 	count := e.taken.len()
 	end := fmt.Appendf(nil, `{"end":{"count":%d,"sha256":"%s"}}`, count, hex.EncodeToString(e.part.to.lines.Sum(nil)))
-	if err := errors.Join(e.log.Append(end), e.part.close()); err != nil {
+	if err := e.log.Append(end); err != nil {
+		_ = e.part.close() // it says the same
+		return err
+	}
+	if err := e.part.close(); err != nil {
 		return err
 	}
 	if _, got, err := verifyFile(e.part.name, func(*fileLetter) error { return nil }); err != nil {

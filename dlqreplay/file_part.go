@@ -90,7 +90,8 @@ func (p *part) begin(path string, h Header, open func(disk) disk, each func(*fil
 		err = errors.Join(os.Rename(file.Name(), p.name), journal.SyncDir(filepath.Dir(path)))
 	}
 	if err != nil {
-		return errors.Join(err, p.log.Close(), os.Remove(file.Name()))
+		_ = p.log.Close() // what failed is known
+		return errors.Join(err, os.Remove(file.Name()))
 	}
 	return nil
 }
@@ -161,9 +162,9 @@ func (p *part) closeOld() error {
 
 // abandon removes a file on which nothing depends.
 func (p *part) abandon() error {
-	err := p.close()
-	if gone := os.Remove(p.name); !errors.Is(gone, fs.ErrNotExist) {
-		err = errors.Join(err, gone)
+	_ = p.close() // why it is abandoned is known
+	if err := os.Remove(p.name); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return err
+	return nil
 }

@@ -75,7 +75,8 @@ func (s Store) Begin(h Header) (*Journal, error) {
 		}
 		j := &Journal{id: h.ReplayID, path: path, log: log}
 		if err := j.append(entry{Run: &h}); err != nil {
-			return nil, errors.Join(err, log.Close(), os.Remove(path))
+			_ = log.Close() // it says the same
+			return nil, errors.Join(err, os.Remove(path))
 		}
 		return j, nil
 	}

@@ -123,7 +123,8 @@ func enroll(l *Log) (*Log, error) {
 		err = l.Append(line)
 	}
 	if err != nil {
-		return nil, errors.Join(err, l.Close())
+		_ = l.Close() // it says the same
+		return nil, err
 	}
 	return l, nil
 }
