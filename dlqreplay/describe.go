@@ -37,6 +37,9 @@ func (o *describing) letter(d *queue.Delivery) *Letter {
 		if !l.Record.Sent.IsZero() {
 			l.Sent = l.Record.Sent
 		}
+		if l.Job == "" { // nobody knew the message when it died; this build may
+			l.Job = o.job(l, &d.Message)
+		}
 		return l
 	}
 	o.explain(l, &d.Message)
@@ -62,8 +65,8 @@ func (o *describing) kind(l *Letter) {
 // all that is left to tell foreign messages apart.
 func (o *describing) explain(l *Letter, m *queue.Message) {
 	l.Job, l.Fingerprint = l.Record.Job, deadletter.Unexplained
-	if l.Job == "" && o.jobOf != nil {
-		l.Job = o.one(o.jobOf(l, m))
+	if l.Job == "" {
+		l.Job = o.job(l, m)
 	}
 	if class, reason, ok := deadletter.Explain(m); ok {
 		l.Class, l.Reason = o.one(class), o.one(reason)
@@ -77,6 +80,14 @@ func (o *describing) explain(l *Letter, m *queue.Message) {
 		l.Reason = o.one(shape)
 		l.Fingerprint = o.one(deadletter.Fingerprint("", "", shape))
 	}
+}
+
+// job names the job of a message whose record does not.
+func (o *describing) job(l *Letter, m *queue.Message) string {
+	if o.jobOf == nil {
+		return ""
+	}
+	return o.one(o.jobOf(l, m))
 }
 
 // mostSame bounds the strings that are kept once.

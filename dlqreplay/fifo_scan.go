@@ -9,18 +9,21 @@ import (
 const fifoPatience = 5 * time.Second
 
 // endFIFO ends the scan of a FIFO queue. Of each group SQS hands out the first messages, and nothing more
-// while these are held: what is counted as visible beyond them is behind them. s.mu is held.
-func (s *scan) endFIFO(now Counts, held int) {
-	if now.Visible == 0 || int64(held) >= s.start.Visible {
+// while these are held: what is counted as visible beyond them is behind them. trickles: new ones go on
+// coming. s.mu is held.
+func (s *scan) endFIFO(now Counts, trickles bool) {
+	held := int64(s.held.count())
+	if now.Visible == 0 || held >= s.start.Visible {
 		s.over = true
-		s.complete, s.why = s.whole(now, held)
+		s.complete, s.why = s.whole(now)
 		return
 	}
-	if s.doubts(now, fifoPatience, nil); !s.over {
+	if s.doubts(now, fifoPatience, nil); !s.over && !trickles {
 		return
 	}
+	s.over = true
 	s.why = fmt.Sprintf("of each message group only the first messages can be seen, until these are gone: %d of %d in %d groups",
-		held, max(s.start.Visible, int64(held)+now.Visible), s.held.messageGroups())
+		held, max(s.start.Visible, held+now.Visible), s.held.messageGroups())
 }
 
 // messageGroups counts the groups whose first messages are held.

@@ -1,6 +1,7 @@
 package dlqreplay_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -93,6 +94,36 @@ func TestALostAnswerOfAFIFOQueueIsAskedForAgain(t *testing.T) {
 		defer h.Release(t.Context(), nil)
 		if p := y.plan(h, nil, dlqreplay.Judge{}); !p.Complete || p.Scanned != 20 {
 			t.Errorf("complete %v (%s), scanned %d", p.Complete, p.Why, p.Scanned)
+		}
+	})
+}
+
+// New groups keep coming, and what is behind the heads stays counted: the scan ends all the same.
+func TestAFIFOScanEndsWhileNewGroupsCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		y := newYard(t, "orders-dlq.fifo", localaws.Nasty{})
+		y.sendGroups(25, "a", "b")
+		ctx, stop := context.WithCancel(t.Context())
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			for i := 0; ctx.Err() == nil; i++ {
+				id := fmt.Sprint("new", i)
+				if _, errs := y.q.Send(ctx, []queue.Message{{Body: id, GroupID: id, DeduplicationID: id}}); errs != nil && ctx.Err() == nil {
+					t.Error(errs)
+				}
+				select {
+				case <-ctx.Done():
+				case <-time.After(300 * time.Millisecond):
+				}
+			}
+		}()
+		h := y.scan(nil)
+		stop()
+		<-over
+		defer h.Release(t.Context(), nil)
+		if p := y.plan(h, nil, dlqreplay.Judge{}); p.Took > time.Minute || p.Scanned < 20 {
+			t.Errorf("scanned %d in %s, why %q", p.Scanned, p.Took, p.Why)
 		}
 	})
 }

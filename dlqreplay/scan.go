@@ -50,7 +50,7 @@ type ScanOptions struct {
 	JobOf func(*Letter, *queue.Message) string
 	// Event is told what happens, one event at a time; nil: nobody is.
 	Event func(Event)
-	// Hurry ends the release of a scan that ctx ended.
+	// Hurry cuts short what a scan that ctx ended still does: polls that are open, and the release.
 	Hurry <-chan struct{}
 }
 
@@ -90,8 +90,9 @@ type scan struct {
 	asked int
 	// news counts the receives that brought something, quiet those that brought nothing since.
 	news, quiet int
-	// answered is when the last receive succeeded, full when one brought all that it asked for.
-	answered, full time.Time
+	// answered is when the last receive succeeded, full when one brought all that it asked for, looked when
+	// the counts were read.
+	answered, full, looked time.Time
 	// doubt is since when the counts have been saying that there is more; judging that they are asked.
 	doubt   time.Time
 	judging bool
@@ -146,9 +147,11 @@ func (s *scan) counts(ctx context.Context) (Counts, error) {
 // work runs the loops until the scan is over. A short queue needs few.
 func (s *scan) work(ctx context.Context) {
 	most := int(min(int64(s.o.Loops), max(quietReceives, s.start.Visible/queue.MaxBatch+1)))
+	polls, cancel := unlessHurried(ctx, s.o.Hurry)
+	defer cancel()
 	var g sync.WaitGroup
 	for range most {
-		g.Go(func() { s.loop(ctx) })
+		g.Go(func() { s.loop(ctx, polls) })
 	}
 	g.Wait()
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/stationmaster/worker/queue"
 )
 
-// loop receives until the scan is over. The end of ctx ends it between two receives, never in one.
-func (s *scan) loop(ctx context.Context) {
+// loop receives until the scan is over. The end of ctx ends it between two receives, never in one; only
+// the end of polls cuts one.
+func (s *scan) loop(ctx, polls context.Context) {
 	var (
 		as       attempt
 		failures int
@@ -22,7 +23,7 @@ func (s *scan) loop(ctx context.Context) {
 		if n == 0 {
 			return
 		}
-		ds, err := s.receive(ctx, n, &as)
+		ds, err := s.receive(polls, n, &as)
 		s.took(ds, n, news, err)
 		switch {
 		case err == nil:
@@ -62,8 +63,8 @@ type attempt struct {
 // ReceiveRequestAttemptId of ReceiveMessage, SQS API reference.
 const attemptFor = 4 * time.Minute
 
-func (s *scan) receive(ctx context.Context, n int, as *attempt) ([]queue.Delivery, error) {
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiveBound)
+func (s *scan) receive(polls context.Context, n int, as *attempt) ([]queue.Delivery, error) {
+	call, cancel := context.WithTimeout(polls, receiveBound)
 	defer cancel()
 	r, ok := s.o.DLQ.Queue.(queue.Repeater)
 	if !s.o.DLQ.FIFO || !ok {
@@ -144,7 +145,7 @@ func (s *scan) refused(ctx context.Context, err error, failures int) {
 		return
 	}
 	// At the cap of messages in flight a short poll is refused, and any other may be.
-	if errors.Is(err, queue.ErrThrottled) {
+	if errors.Is(err, queue.ErrThrottled) && failures > 2 {
 		if now, err := s.now(ctx); err == nil && now.InFlight >= nearCap {
 			s.end(capped(now), nil)
 			return
@@ -170,8 +171,8 @@ func capped(now Counts) string {
 // nothing at the cap of those in flight. But counts may be a minute old.
 func (s *scan) judge(ctx context.Context) {
 	s.mu.Lock()
-	trickles := s.quiet < quietReceives && s.trickles()
-	if s.judging || s.over || s.quiet < quietReceives && !trickles {
+	quiet := s.quiet >= quietReceives
+	if s.judging || s.over || !quiet && !s.trickles() {
 		s.mu.Unlock()
 		return
 	}
@@ -180,43 +181,57 @@ func (s *scan) judge(ctx context.Context) {
 	now, err := s.now(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.judging, s.quiet = false, 0
-	if s.over {
-		return
-	}
-	if err != nil {
-		if forGood(err) {
-			s.over, s.err = true, err
-		} else {
-			s.doubts(Counts{}, countsSettle, err)
-		}
-		return
-	}
-	held := s.held.count()
+	s.judging, s.quiet, s.looked = false, 0, time.Now()
 	switch {
-	case trickles && int64(held) >= s.start.Visible && now.InFlight >= int64(held) && now.Visible < int64(queue.MaxBatch*s.o.Loops):
-		s.over, s.complete = true, true
-	case trickles:
-		s.full = time.Now() // look again in a while
+	case s.over:
+	case forGood(err):
+		s.over, s.err = true, err
+	case err != nil:
+		s.doubts(now, countsSettle, err)
 	case s.o.DLQ.FIFO:
-		s.endFIFO(now, held)
+		s.endFIFO(now, !quiet)
+	case quiet:
+		s.endQuiet(now)
+	default:
+		s.endTrickle(now)
+	}
+}
+
+// endQuiet ends the scan of a queue that is silent, if the counts agree. s.mu is held.
+func (s *scan) endQuiet(now Counts) {
+	held := int64(s.held.count())
+	switch {
 	case now.InFlight >= nearCap && now.Visible > 0:
 		s.over, s.why = true, capped(now)
-	case now.Visible == 0, now.InFlight < int64(held) && int64(held) >= s.start.Visible:
+	case now.Visible == 0, now.InFlight < held && held >= s.start.Visible: // the second: they are old
 		s.over = true
-		s.complete, s.why = s.whole(now, held)
+		s.complete, s.why = s.whole(now)
 	default:
 		s.doubts(now, countsSettle, nil)
 	}
 }
 
-// trickles reports that letters go on coming, but for a while no receive has been full. s.mu is held.
-func (s *scan) trickles() bool { return time.Since(later(s.full, s.began)) >= trickle && s.news > 0 }
+// trickles reports that letters go on coming, but for a while no receive has been full, and that it is
+// time to look at the counts again. s.mu is held.
+func (s *scan) trickles() bool {
+	return s.news > 0 && time.Since(later(s.full, later(s.began, s.looked))) >= trickle
+}
+
+// endTrickle ends the scan of a queue that has been emptied, and into which letters keep falling: what was
+// there when it began is held. s.mu is held.
+func (s *scan) endTrickle(now Counts) {
+	emptied := now.Visible < int64(queue.MaxBatch*s.o.Loops)
+	settled := int64(s.held.count()) >= s.start.Visible || time.Since(later(s.full, s.began)) > countsSettle
+	if emptied && settled {
+		s.over = true
+		s.complete, s.why = s.whole(now)
+	}
+}
 
 // whole tells whether everything was handed to us. What an answer that was lost brought is hidden, and
 // nobody has it. s.mu is held.
-func (s *scan) whole(now Counts, held int) (complete bool, why string) {
-	if missing := now.InFlight - int64(held) - s.start.InFlight; s.unanswered > 0 && missing > 0 {
+func (s *scan) whole(now Counts) (complete bool, why string) {
+	if missing := now.InFlight - int64(s.held.count()) - s.start.InFlight; s.unanswered > 0 && missing > 0 {
 		return false, fmt.Sprintf("%d more are hidden, for %s at most: the answers that brought them were lost", missing, s.o.DLQ.Hold)
 	}
 	return true, ""

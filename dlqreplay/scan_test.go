@@ -435,3 +435,27 @@ func TestASecondDeliveryReplacesTheReceipt(t *testing.T) {
 		h.Release(t.Context(), nil)
 	})
 }
+
+// The second Ctrl-C: nothing is waited for.
+func TestHurryCutsAnInterruptedScanShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		y := newYard(t, "orders-dlq", localaws.Nasty{})
+		y.sendPlain(100)
+		ctx, cancel := context.WithCancel(t.Context())
+		hurry := make(chan struct{})
+		defer y.server.Control("ReceiveMessage", func(*localaws.Request) *localaws.Fault {
+			return &localaws.Fault{Late: 10 * time.Second}
+		})()
+		began := time.Now()
+		time.AfterFunc(3*time.Second, cancel)
+		time.AfterFunc(4*time.Second, func() { close(hurry) })
+		o := y.options()
+		o.Hurry = hurry
+		_, err := dlqreplay.Scan(ctx, o)
+		if took := time.Since(began); !errors.Is(err, context.Canceled) || took > 5*time.Second {
+			t.Errorf("after %s: %v", took, err)
+		}
+		<-time.After(holdFor)
+		y.holds(100, 0)
+	})
+}

@@ -3,7 +3,6 @@ package dlqreplay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -12,8 +11,6 @@ import (
 )
 
 const (
-	// deleteFor is for how long a delete that fails for a passing reason is tried.
-	deleteFor = time.Minute
 	// releaseTries is how often a release is tried. What is not given back comes back by itself.
 	releaseTries = 5
 	firstWait    = 200 * time.Millisecond
@@ -37,92 +34,13 @@ func (b *Handback) add(o Handback) {
 	b.HiddenUntil = later(b.HiddenUntil, o.HiddenUntil)
 }
 
-// delete deletes letters from their queue and forgets them, with their current receipts; the end of ctx
-// does not end it. What fails for a passing reason is tried again for a while. Answers are by index; one
-// that wraps queue.ErrLeaseLost says that nobody knows whether the letter is deleted.
-func (k *keeper) delete(ctx context.Context, ids []string) []error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteFor)
-	defer cancel()
-	errs := make([]error, len(ids))
-	left := make([]int, len(ids))
-	for i := range ids {
-		left[i] = i
-	}
-	for wait := firstWait; ; wait = min(2*wait, longestWait) {
-		var again []int
-		for batch := range slices.Chunk(left, queue.MaxBatch) {
-			again = append(again, k.deleteBatch(ctx, ids, batch, errs)...)
-		}
-		if left = again; len(left) == 0 || !idle(ctx, wait, nil) {
-			if !slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
-				return nil
-			}
-			return errs
-		}
-	}
-}
-
-// deleteBatch deletes ids[i] for each i of batch, and returns those that are to be tried again.
-func (k *keeper) deleteBatch(ctx context.Context, ids []string, batch []int, errs []error) (again []int) {
-	var (
-		asked   []int
-		handles []queue.ReceiptHandle
-		late    = make(map[int]bool)
-	)
-	k.mu.Lock()
-	now := time.Now()
-	for _, i := range batch {
-		h := k.holds[ids[i]]
-		if h == nil {
-			errs[i] = fmt.Errorf("delete %s: %w", ids[i], errNotHeld)
-			continue
-		}
-		late[i] = k.expired(h, now)
-		asked, handles = append(asked, i), append(handles, h.handle)
-	}
-	k.mu.Unlock()
-	if len(asked) == 0 {
-		return nil
-	}
-	call, cancel := context.WithTimeout(ctx, settleBound)
-	answers := k.settler.Delete(call, handles)
-	cancel()
-	for at, i := range asked {
-		err := queue.At(answers, at)
-		errs[i] = err
-		switch {
-		case err == nil && late[i]:
-			errs[i] = fmt.Errorf("delete %s after its hold had ended: %w", ids[i], queue.ErrLeaseLost)
-		case err == nil:
-			k.drop(ids[i])
-		case errors.Is(err, queue.ErrLeaseLost):
-			k.lose(ids[i], handles[at])
-			if h, ok := k.receipt(ids[i]); ok && h != handles[at] { // received anew meanwhile
-				again = append(again, i)
-			}
-		case !forGood(err):
-			again = append(again, i)
-		}
-	}
-	return again
-}
-
-// forGood reports that repeating a request cannot help.
-func forGood(err error) bool {
-	for _, class := range []error{queue.ErrNotFound, queue.ErrDenied, queue.ErrCredentials, queue.ErrRejected} {
-		if errors.Is(err, class) {
-			return true
-		}
-	}
-	return false
-}
-
 // release gives letters back to their queue and forgets them; the end of ctx does not end it, that of
 // hurry does. Of a FIFO group the last goes first, in a request of its own: were the first one visible
 // before the others, SQS could hand out the rest before it. done, when not nil, is told how many are
 // dealt with.
 func (k *keeper) release(ctx context.Context, ids []string, hurry <-chan struct{}, done func(n int)) Handback {
-	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := unlessHurried(ctx, hurry)
+	defer cancel()
 	var (
 		g    sync.WaitGroup
 		mu   sync.Mutex
@@ -135,7 +53,7 @@ func (k *keeper) release(ctx context.Context, ids []string, hurry <-chan struct{
 		g.Go(func() {
 			defer func() { <-free }()
 			for _, batch := range lane {
-				b := k.releaseBatch(ctx, batch, hurry)
+				b := k.releaseBatch(ctx, batch)
 				mu.Lock()
 				all.add(b)
 				n += len(batch)
@@ -203,16 +121,16 @@ func (k *keeper) lastFirst(ids []string) (groups [][]string) {
 }
 
 // releaseBatch gives at most ten letters back.
-func (k *keeper) releaseBatch(ctx context.Context, ids []string, hurry <-chan struct{}) (b Handback) {
+func (k *keeper) releaseBatch(ctx context.Context, ids []string) (b Handback) {
 	wait := firstWait
 	for range releaseTries {
-		if hurried(hurry) {
+		if ctx.Err() != nil {
 			break
 		}
 		var once Handback
 		once, ids = k.releaseOnce(ctx, ids)
 		b.add(once)
-		if len(ids) == 0 || !idle(ctx, wait, hurry) {
+		if len(ids) == 0 || !idle(ctx, wait, nil) {
 			break
 		}
 		wait = min(2*wait, longestWait)
@@ -234,6 +152,23 @@ func (k *keeper) releaseBatch(ctx context.Context, ids []string, hurry <-chan st
 	return b
 }
 
+// unlessHurried is a context that the end of ctx does not end, but that of hurry does.
+func unlessHurried(ctx context.Context, hurry <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	if hurried(hurry) {
+		cancel()
+		return ctx, cancel
+	}
+	go func() {
+		select {
+		case <-hurry:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
 func hurried(hurry <-chan struct{}) bool {
 	select {
 	case <-hurry:
@@ -246,7 +181,7 @@ func hurried(hurry <-chan struct{}) bool {
 // releaseOnce makes one request, when no extension of these letters is under way any more: it would hide
 // them again.
 func (k *keeper) releaseOnce(ctx context.Context, ids []string) (b Handback, again []string) {
-	k.leave(ids)
+	k.leave(ctx, ids)
 	var (
 		asked   []string
 		handles []queue.ReceiptHandle
@@ -290,7 +225,7 @@ func (k *keeper) releaseOnce(ctx context.Context, ids []string) (b Handback, aga
 }
 
 // leave ends the extensions of letters, and waits for those under way.
-func (k *keeper) leave(ids []string) {
+func (k *keeper) leave(ctx context.Context, ids []string) {
 	var beats []chan struct{}
 	k.mu.Lock()
 	for _, id := range ids {
@@ -303,6 +238,10 @@ func (k *keeper) leave(ids []string) {
 	}
 	k.mu.Unlock()
 	for _, beat := range beats {
-		<-beat
+		select {
+		case <-beat:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
