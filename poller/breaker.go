@@ -37,8 +37,11 @@ type breaker struct {
 	length time.Duration // of the last time it was open
 	until  time.Time     // when it is over
 	// probe is when the probe that is under way counts as lost; zero when none is.
-	probe   time.Time
-	changed chan struct{}
+	probe time.Time
+	// last is the number of the newest probe, first that of the first since it was open last: what has
+	// a lower one, or none, is no probe now.
+	last, first uint64
+	changed     chan struct{}
 }
 
 type breakerState int
@@ -56,20 +59,22 @@ func (b *breaker) change() {
 	b.changed = make(chan struct{})
 }
 
-// enter returns how many messages the next receive may ask for, and waits while that is none. patience
-// is after what time a probe counts as lost.
-func (b *breaker) enter(ctx context.Context, most int, patience time.Duration) (int, error) {
+// enter returns how many messages the next receive may ask for, and waits while that is none. A probe
+// has a number; patience is after what time it counts as lost.
+func (b *breaker) enter(ctx context.Context, most int, patience time.Duration) (n int, probe uint64, err error) {
 	for {
 		b.mu.Lock()
 		now := time.Now()
 		if b.state != halfOpen { // open: it opened after the caller had passed the gate, what comes goes back
 			b.mu.Unlock()
-			return most, ctx.Err()
+			return most, 0, ctx.Err()
 		}
-		if b.probe.IsZero() || now.After(b.probe) {
+		if !now.Before(b.probe) { // none is under way, or it counts as lost
 			b.probe = now.Add(patience)
+			b.last++
+			probe = b.last
 			b.mu.Unlock()
-			return 1, ctx.Err()
+			return 1, probe, ctx.Err()
 		}
 		changed, left := b.changed, b.probe.Sub(now)
 		b.mu.Unlock()
@@ -79,17 +84,24 @@ func (b *breaker) enter(ctx context.Context, most int, patience time.Duration) (
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return 0, ctx.Err()
+			return 0, 0, ctx.Err()
 		}
 		timer.Stop()
 	}
 }
 
-// nothing says that a receive brought nothing to probe with.
-func (b *breaker) nothing() {
+// refuses reports whether only probes may start, and this is none.
+func (b *breaker) refuses(probe uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.state == halfOpen && !b.probe.IsZero() {
+	return b.state == halfOpen && probe < b.first
+}
+
+// nothing says that a probe has come to nothing.
+func (b *breaker) nothing(probe uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state == halfOpen && probe == b.last && !b.probe.IsZero() {
 		b.probe = time.Time{}
 		b.change()
 	}
@@ -97,13 +109,16 @@ func (b *breaker) nothing() {
 
 // ended records a run that says something about the other side. It returns for how long the breaker
 // opens; 0 when it does not.
-func (b *breaker) ended(failed bool) time.Duration {
+func (b *breaker) ended(probe uint64, failed bool) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch b.state {
 	case opened:
 		return 0 // of a run that began before
 	case halfOpen:
+		if probe < b.first {
+			return 0 // as well
+		}
 		b.probe = time.Time{}
 		defer b.change()
 		if failed {
@@ -159,7 +174,7 @@ func (b *breaker) over() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.state == opened && !time.Now().Before(b.until) {
-		b.state = halfOpen
+		b.state, b.probe, b.first = halfOpen, time.Time{}, b.last+1
 		b.change()
 	}
 }
@@ -186,18 +201,18 @@ func asked(err error) bool {
 // judged tells the breaker how a run ended. What says nothing about the other side of the job does
 // not count: a permanent failure, a body that nobody can decode, a run that was cut, a job that asks
 // for another time.
-func (p *Poller) judged(c contexts, cause, err error) {
+func (p *Poller) judged(c contexts, probe uint64, cause, err error) {
 	b := p.breaker
 	if b == nil {
 		return
 	}
 	cut := err != nil && (errors.Is(cause, ErrDrain) || errors.Is(cause, ErrLeaseLost) || c.handle.Err() != nil)
 	if cut || retry.IsNever(err) || asked(err) {
-		b.nothing()
+		b.nothing(probe)
 		return
 	}
 	before := b.isClosed()
-	if length := b.ended(err != nil); length > 0 {
+	if length := b.ended(probe, err != nil); length > 0 {
 		p.pause(time.Now().Add(length), ByBreaker)
 		p.o.Hooks.note(c.settle, nil, BreakerOpened, err)
 	} else if !before && b.isClosed() {

@@ -61,7 +61,7 @@ func (p *Poller) clear(c contexts, items []*item) (over func(), why Why) {
 	switch {
 	case c.receive.Err() != nil:
 		why = WhyDrain
-	case p.isPaused():
+	case p.waits(items[0].probe):
 		why = WhyPaused
 	default:
 		p.warnOf(c.settle, items)

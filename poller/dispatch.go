@@ -15,14 +15,14 @@ const unknownReturns = 8
 
 // dispatch takes in what a receive brought and starts it. It counts in started how many slots are in
 // use, also when it panics; they come free one by one.
-func (p *Poller) dispatch(c contexts, ds []queue.Delivery, started *int) {
+func (p *Poller) dispatch(c contexts, ds []queue.Delivery, probe uint64, started *int) {
 	if p.o.FIFO {
-		p.dispatchLanes(c, ds, started)
+		p.dispatchLanes(c, ds, probe, started)
 		return
 	}
 	var groups map[*jobs.Instance][]*item
 	for i := range ds {
-		it, ok := p.take(c, &ds[i])
+		it, ok := p.take(c, &ds[i], probe)
 		if !ok {
 			continue
 		}
@@ -83,15 +83,16 @@ func (p *Poller) admit(c contexts, d *queue.Delivery) (*item, bool) {
 }
 
 // take admits one delivery of a standard queue, and gives it back when nothing shall start now.
-func (p *Poller) take(c contexts, d *queue.Delivery) (*item, bool) {
+func (p *Poller) take(c contexts, d *queue.Delivery, probe uint64) (*item, bool) {
 	it, ok := p.admit(c, d)
 	if !ok {
 		return nil, false
 	}
+	it.probe = probe
 	switch {
 	case c.receive.Err() != nil:
 		p.goBack(c, []*item{it}, WhyDrain)
-	case p.isPaused():
+	case p.waits(probe):
 		p.goBack(c, []*item{it}, WhyPaused)
 	default:
 		p.read(it, d)
@@ -138,7 +139,7 @@ func (p *Poller) runAll(c contexts, instance *jobs.Instance, items []*item) {
 // unknown keeps a message of unknown kind for its grace, since new producers may start before new
 // workers do, and dead-letters it then.
 func (p *Poller) unknown(c contexts, it *item) {
-	p.noProbe()
+	p.noProbe(it.probe)
 	d, ok := p.ledger.start(it, nil)
 	if !ok {
 		p.untouched(c, d, WhyLeaseShort)
@@ -189,7 +190,7 @@ func (p *Poller) back(c contexts, s *settling) {
 // goBack gives items back that have not been started. Where the queue rests they are hidden for a
 // while, or they would come again at once, to be given back again.
 func (p *Poller) goBack(c contexts, items []*item, why Why) {
-	p.noProbe()
+	p.noProbe(items[0].probe)
 	p.untouchedItems(c, items, why)
 	for _, it := range items {
 		if why == WhyPaused {
@@ -200,9 +201,9 @@ func (p *Poller) goBack(c contexts, items []*item, why Why) {
 	}
 }
 
-// noProbe tells the breaker that what it let through says nothing.
-func (p *Poller) noProbe() {
+// noProbe tells the breaker that what it let through as a probe says nothing.
+func (p *Poller) noProbe(probe uint64) {
 	if p.breaker != nil {
-		p.breaker.nothing()
+		p.breaker.nothing(probe)
 	}
 }

@@ -17,14 +17,14 @@ type arrival struct {
 
 // dispatchLanes takes in what a receive of a FIFO queue brought: a lane per group. It counts in
 // taken how many slots are in use, one for each new lane.
-func (p *Poller) dispatchLanes(c contexts, ds []queue.Delivery, taken *int) {
-	for _, a := range p.arrivals(c, ds) {
+func (p *Poller) dispatchLanes(c contexts, ds []queue.Delivery, probe uint64, taken *int) {
+	for _, a := range p.arrivals(c, ds, probe) {
 		*taken += p.enter(c, a.group, nil, a.first)
 		*taken += p.enter(c, a.group, a.held, a.rest)
 	}
 }
 
-func (p *Poller) arrivals(c contexts, ds []queue.Delivery) (all []*arrival) {
+func (p *Poller) arrivals(c contexts, ds []queue.Delivery, probe uint64) (all []*arrival) {
 	by := map[string]*arrival{}
 	for i := range ds {
 		a, seen := by[ds[i].GroupID]
@@ -38,6 +38,7 @@ func (p *Poller) arrivals(c contexts, ds []queue.Delivery) (all []*arrival) {
 			a.held = append(a.held, it)
 			continue
 		}
+		it.probe = probe
 		p.read(it, &ds[i])
 		if len(a.held) == 0 {
 			a.first = append(a.first, it)
@@ -54,7 +55,7 @@ func (p *Poller) enter(c contexts, group string, before, items []*item) int {
 	case len(items) == 0:
 	case c.receive.Err() != nil:
 		p.goBackInOrder(c, items, WhyDrain)
-	case p.isPaused():
+	case p.waits(items[0].probe):
 		p.goBackInOrder(c, items, WhyPaused)
 	default:
 		switch p.lanes.add(group, before, items) {
@@ -97,7 +98,7 @@ func (p *Poller) lane(c contexts, group string) {
 		why := Why("")
 		if c.receive.Err() != nil { // the drain lets what runs end, and starts nothing
 			why = WhyDrain
-		} else if p.isPaused() {
+		} else if p.waits(it.probe) {
 			why = WhyPaused
 		}
 		if why != "" {
@@ -143,7 +144,7 @@ func (p *Poller) taken(c contexts, group string, first *item) (*jobs.Instance, [
 
 // goBackInOrder gives messages of one group back that have not been started.
 func (p *Poller) goBackInOrder(c contexts, items []*item, why Why) {
-	p.noProbe()
+	p.noProbe(items[0].probe)
 	p.lanes.leave(items)
 	p.untouchedItems(c, items, why)
 	if why == WhyPaused { // the first one hides the whole group

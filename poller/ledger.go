@@ -18,6 +18,8 @@ type item struct {
 	attempt int
 	// suspect: it has been received more often than its tries can explain.
 	suspect bool
+	// probe is which probe of the breaker brought it; 0: none.
+	probe uint64
 	// back: it was not deleted; in a FIFO lane, what follows it must not run.
 	back bool
 	// wish is how it shall come back, until its lane does it.

@@ -27,7 +27,7 @@ func (p *Poller) loop(c contexts) {
 	full, failures := false, 0
 	var attempt attempt
 	for p.gate(c.receive) {
-		most, err := p.most(c.receive)
+		most, probe, err := p.most(c.receive)
 		if err != nil {
 			break
 		}
@@ -35,12 +35,12 @@ func (p *Poller) loop(c contexts) {
 		if err != nil {
 			break
 		}
-		if p.rests() { // since it passed the gate
+		if p.rests(probe) { // since it passed the gate
 			p.slots.release(n)
-			p.noProbe()
+			p.noProbe(probe)
 			continue
 		}
-		got, err := p.receive(c, n, &attempt)
+		got, err := p.receive(c, n, probe, &attempt)
 		if err != nil {
 			failures++
 			full = false
@@ -67,7 +67,7 @@ func (p *Poller) loop(c contexts) {
 
 // receive does one receive and starts what it brought. The n slots are the caller's; what does
 // not start is freed here.
-func (p *Poller) receive(c contexts, n int, a *attempt) (got int, err error) {
+func (p *Poller) receive(c contexts, n int, probe uint64, a *attempt) (got int, err error) {
 	started := 0
 	defer func() {
 		if v := recover(); v != nil {
@@ -87,10 +87,10 @@ func (p *Poller) receive(c contexts, n int, a *attempt) (got int, err error) {
 	p.polled(err)
 	p.o.Hooks.received(c.settle, n, len(ds), time.Since(began), err)
 	if len(ds) > 0 {
-		p.dispatch(c, ds, &started)
+		p.dispatch(c, ds, probe, &started)
 	}
 	if started == 0 {
-		p.noProbe()
+		p.noProbe(probe)
 	}
 	return len(ds), err
 }
@@ -200,13 +200,18 @@ func (p *Poller) gate(receive context.Context) bool {
 }
 
 // rests reports whether the gate is shut.
-func (p *Poller) rests() bool {
-	return p.isPaused() || p.share != nil && p.share.waiting.count() > 0
+func (p *Poller) rests(probe uint64) bool {
+	return p.waits(probe) || p.share != nil && p.share.waiting.count() > 0
 }
 
-// most is what the next receive may ask for at most.
-func (p *Poller) most(receive context.Context) (int, error) {
-	n := queue.MaxBatch
+// waits reports whether nothing may start now, or only a probe of the breaker and this is none.
+func (p *Poller) waits(probe uint64) bool {
+	return p.isPaused() || p.breaker != nil && p.breaker.refuses(probe)
+}
+
+// most is what the next receive may ask for at most, and which probe of the breaker it is.
+func (p *Poller) most(receive context.Context) (n int, probe uint64, err error) {
+	n = queue.MaxBatch
 	if p.o.FIFO {
 		n = p.lanes.ask()
 	}
@@ -214,7 +219,7 @@ func (p *Poller) most(receive context.Context) (int, error) {
 		n = min(n, p.limiter.Burst())
 	}
 	if p.breaker == nil {
-		return n, nil
+		return n, 0, nil
 	}
 	p.held.Add(1)
 	defer p.held.Add(-1)

@@ -43,7 +43,7 @@ func (p *Poller) run(c contexts, instance *jobs.Instance, items []*item) (again 
 	}
 	attempts, infos := p.starting(ctx, c, r, items)
 	if len(attempts) == 0 {
-		p.noProbe()
+		p.noProbe(items[0].probe)
 		return nil
 	}
 	if len(attempts) == 1 {
@@ -120,7 +120,7 @@ func (p *Poller) finish(c contexts, a try, cause, err error, took time.Duration)
 			p.untouched(c, a.d, returned)
 		}
 	}
-	p.judged(c, cause, err)
+	p.judged(c, a.it.probe, cause, err)
 	switch {
 	case err == nil:
 		o.Decision = retry.Decision{Action: retry.Done, Spends: true}
