@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 
+	"golang.org/x/term"
+
 	"github.com/stationmaster/worker/worker"
 )
 
@@ -22,6 +24,7 @@ type state struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	terminal       bool // stderr is one: somebody reads along
+	columns        int  // of the terminal that stdout is; 0 when it is none
 	signals        func() (got <-chan os.Signal, stop func())
 	options        []worker.Option
 
@@ -40,6 +43,7 @@ func process(options []worker.Option) *state {
 		stdout:   os.Stdout,
 		stderr:   os.Stderr,
 		terminal: isTerminal(os.Stderr),
+		columns:  columnsOf(os.Stdout),
 		options:  options,
 		signals: func() (<-chan os.Signal, func()) {
 			// Three: a drain, its hurry, and the exit; none may be dropped while the others are handled.
@@ -65,6 +69,15 @@ func programName(path string) string {
 func isTerminal(f *os.File) bool {
 	about, err := f.Stat()
 	return err == nil && about.Mode()&os.ModeCharDevice != 0
+}
+
+// columnsOf is the width of a terminal; 0 for everything else.
+func columnsOf(f *os.File) int {
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 // lookup reads one variable of the environment; the last of several counts.

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stationmaster/worker/dlqreplay"
+	"github.com/stationmaster/worker/worker"
+)
+
+// resume goes on with a run that ended early, with the options that it had.
+func (r *replaying) resume(ctx context.Context) (err error) {
+	j, past, err := r.store.Resume(r.asked.object)
+	if err != nil {
+		return usageOf(err)
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	err = r.resumed(ctx, j, past)
+	if r.w != nil {
+		err = errors.Join(err, r.w.Close())
+	}
+	return r.ended(ctx, err)
+}
+
+func (r *replaying) resumed(ctx context.Context, j *dlqreplay.Journal, past *dlqreplay.Past) error {
+	h := past.Header
+	unfinished := []string{}
+	for id, state := range past.All() {
+		if state != dlqreplay.Deleted && state != dlqreplay.Refused {
+			unfinished = append(unfinished, id)
+		}
+	}
+	if len(unfinished) == 0 {
+		r.screen.must(fmt.Sprintf("%s has nothing left to do: all %d are done.", j.ID(), past.Len()))
+		return nil
+	}
+	r.restore(h)
+	to := h.To
+	if h.Extra["file"] != "" && h.Action != dlqreplay.ActionImport {
+		to = worker.ToOrigin
+	}
+	err := r.open(ctx, worker.ReplayOptions{Queue: h.DLQARN, To: to, Foreign: true, DevAddr: r.f.addr})
+	if err == nil && h.Extra["foreign"] == "" {
+		err = errors.Join(r.w.Close(), r.open(ctx, worker.ReplayOptions{Queue: h.DLQARN, To: to, DevAddr: r.f.addr}))
+	}
+	if err != nil {
+		return fmt.Errorf("resume %s of %s: %w", j.ID(), h.Where, err)
+	}
+	if r.asked.queue != "" {
+		return usagef(r.command("resume", j.ID()), "worker replay-dlq resume: a run knows its queue: leave %s away", r.asked.queue)
+	}
+	a := &acting{
+		action: h.Action, verb: string(h.Action), file: h.Extra["file"],
+		judging: worker.Judging{MaxDeaths: 0, Check: false, BreakOrder: h.BreakOrder, Agreed: map[string]bool{}},
+	}
+	var exporter *dlqreplay.Exporter
+	switch h.Action {
+	case dlqreplay.ActionExport, dlqreplay.ActionDiscard:
+		if a.file == "" {
+			return fmt.Errorf("resume %s: %w", j.ID(), errNoFile)
+		}
+		if exporter, err = dlqreplay.NewExporter(a.file, h); err != nil {
+			return err
+		}
+		a.to = exporter.Destination()
+		a.ended = func(report *dlqreplay.Report) error { return r.endFile(exporter, report) }
+	case dlqreplay.ActionImport:
+		if h.To == worker.ToOrigin || h.To == "" {
+			a.to = r.w.Back()
+		}
+	case dlqreplay.ActionReplay:
+	default:
+	}
+	if err := r.holdAgain(ctx, a, h, unfinished); err != nil {
+		return errors.Join(err, r.endFile(exporter, nil))
+	}
+	r.screen.verb = a.verb
+	report, err := r.runWith(ctx, a, h.Pace, j, past)
+	if a.ended != nil {
+		err = errors.Join(err, a.ended(report))
+	}
+	if report == nil {
+		a.held.Release(ctx, r.hurry)
+		return err
+	}
+	return errors.Join(err, r.reported(a, report))
+}
+
+// restore takes the options that a run had.
+func (r *replaying) restore(h dlqreplay.Header) {
+	r.f.filter, r.f.to, r.f.plan = h.Filter, h.To, ""
+	r.pace = h.Pace
+}
+
+// holdAgain holds what a run has not finished.
+func (r *replaying) holdAgain(ctx context.Context, a *acting, h dlqreplay.Header, unfinished []string) (err error) {
+	if h.Action == dlqreplay.ActionImport {
+		a.held, _, err = dlqreplay.OpenImport(ctx, a.file, "")
+		return err
+	}
+	if err := r.w.Preflight(ctx, worker.Needs{Takes: true, Sends: a.to == nil}); err != nil {
+		return err
+	}
+	a.held, err = r.scan(ctx, unfinished)
+	return err
+}
+
+// history lists the runs of this machine, the latest first.
+func (r *replaying) history() error {
+	all, err := r.store.History()
+	if err != nil {
+		return err
+	}
+	if r.s.json {
+		for _, h := range all {
+			if err := r.s.encode(h); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(all) == 0 {
+		r.s.printf("no runs in %s\n", r.home(r.store.Dir))
+		return nil
+	}
+	rows := [][]string{{"RUN", "STARTED", "DID", "FROM", "TO", "CHOSEN", "SENT", "LEFT", "RETURNED", "OUTCOME"}}
+	for _, h := range all {
+		rows = append(rows, r.historyRow(&h))
+	}
+	r.s.table(rows)
+	return nil
+}
+
+func (r *replaying) historyRow(h *dlqreplay.Summary) []string {
+	if h.Fault != "" {
+		return []string{h.ID, "-", "-", "-", "-", "-", "-", "-", "-", "cannot be read: " + h.Fault}
+	}
+	outcome := "killed"
+	switch {
+	case h.Running != "":
+		outcome = "running"
+	case h.Report != nil:
+		outcome = string(h.Report.Outcome)
+	}
+	if h.Resumable() {
+		outcome += " (resumable)"
+	}
+	to := orWord(h.Header.Extra["file"], h.Header.To)
+	return []string{
+		h.ID, h.Header.Started.Local().Format(time.DateTime), string(h.Header.Action), h.Header.DLQ, strings.TrimSpace(r.home(to)),
+		fmt.Sprint(h.Chosen), fmt.Sprint(h.Sent + h.Deleted), fmt.Sprint(h.Untouched + h.Sending), fmt.Sprint(h.Returned), outcome,
+	}
+}
