@@ -43,11 +43,12 @@ func (b *backlog) wait(ctx context.Context, d *Destination, n int) error {
 		return ctx.Err()
 	}
 	defer func() { <-g.turn }()
-	for g.left <= 0 {
+	need := min(int64(n), b.most)
+	for g.left < need || g.pausing {
 		if err := rest(ctx, time.Until(g.asked.Add(backlogPoll))); err != nil {
 			return err
 		}
-		b.ask(ctx, g, d)
+		b.ask(ctx, g, d, need)
 	}
 	g.left -= int64(n)
 	return nil
@@ -64,7 +65,9 @@ func (b *backlog) gate(d *Destination) *gate {
 	return g
 }
 
-func (b *backlog) ask(ctx context.Context, g *gate, d *Destination) {
+// ask asks how much waits. Once a destination is full, a quarter of the limit must have gone before more is
+// sent: the run would stop and go with each message otherwise.
+func (b *backlog) ask(ctx context.Context, g *gate, d *Destination, need int64) {
 	now, err := d.Counts(ctx)
 	g.asked = time.Now()
 	if err != nil {
@@ -72,11 +75,12 @@ func (b *backlog) ask(ctx context.Context, g *gate, d *Destination) {
 		return
 	}
 	g.left = b.most - now.Visible
-	switch full := g.left <= 0; {
-	case full && !g.pausing:
-		b.events.tell(Event{Kind: Pausing, Backlog: now.Visible})
-	case !full && g.pausing:
+	switch {
+	case g.pausing && g.left >= max(need, b.most/4):
+		g.pausing = false
 		b.events.tell(Event{Kind: Resuming, Backlog: now.Visible})
+	case !g.pausing && g.left < need:
+		g.pausing = true
+		b.events.tell(Event{Kind: Pausing, Backlog: now.Visible})
 	}
-	g.pausing = g.left <= 0
 }

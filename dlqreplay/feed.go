@@ -29,7 +29,7 @@ type feed struct {
 type lane struct {
 	waiting []*parcel // behind the one that is ready or on its way
 	busy    bool      // one is
-	dead    bool      // one was not sent
+	closed  bool      // nothing more is put: something before it stays
 }
 
 func newFeed(ordered bool) *feed {
@@ -39,7 +39,7 @@ func newFeed(ordered bool) *feed {
 // inLane reports that a parcel must keep its place in its group.
 func (f *feed) inLane(p *parcel) bool { return f.ordered && p.to.FIFO && p.letter.GroupID != "" }
 
-// put adds a parcel behind all others; false when its group is dead.
+// put adds a parcel behind all others; false when its group is closed.
 func (f *feed) put(p *parcel) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -50,7 +50,7 @@ func (f *feed) put(p *parcel) bool {
 			f.lanes[p.letter.GroupID] = l
 		}
 		switch {
-		case l.dead:
+		case l.closed:
 			return false
 		case l.busy:
 			l.waiting = append(l.waiting, p)
@@ -142,13 +142,15 @@ func (f *feed) done(p *parcel, sent bool) {
 	if l := f.lanes[p.letter.GroupID]; f.inLane(p) && l != nil {
 		switch {
 		case !sent:
-			l.dead = true
+			l.closed, l.busy = true, false
 			f.inside -= len(l.waiting)
-			l.waiting, l.busy = nil, false
+			l.waiting = nil
 		case len(l.waiting) > 0:
 			next := l.waiting[0]
 			l.waiting = l.waiting[1:]
 			f.offer(next)
+		case l.closed:
+			l.busy = false
 		default:
 			delete(f.lanes, p.letter.GroupID)
 		}
@@ -156,8 +158,8 @@ func (f *feed) done(p *parcel, sent bool) {
 	f.change()
 }
 
-// kill ends a group: what is waiting of it stays.
-func (f *feed) kill(group string) {
+// shut closes a group: what is in it goes on, and nothing more is put.
+func (f *feed) shut(group string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	l := f.lanes[group]
@@ -165,10 +167,7 @@ func (f *feed) kill(group string) {
 		l = &lane{}
 		f.lanes[group] = l
 	}
-	l.dead = true
-	f.inside -= len(l.waiting)
-	l.waiting = nil
-	f.change()
+	l.closed = true
 }
 
 // idle waits until at most n parcels are inside, or ctx ends.

@@ -120,7 +120,7 @@ func (r *run) send(c contexts, f *feed, batch []*parcel) {
 		r.leave(f, batch)
 		return
 	}
-	if err := r.o.Journal.Sending(idsOf(batch), batch[0].to.Name); err != nil {
+	if err := r.o.Journal.Sending(unannounced(batch), batch[0].to.Name); err != nil {
 		r.fail(err)
 		r.leave(f, batch)
 		return
@@ -171,7 +171,7 @@ func (r *run) resend(f *feed, batch []*parcel) []*parcel {
 			continue
 		}
 		held = append(held, p)
-		if p.lost && !p.to.FIFO { // FIFO: SQS knows the deduplication id still
+		if p.lost && !p.to.FIFO && !p.doubted { // FIFO: SQS knows the deduplication id still
 			p.again = true
 			doubtful = append(doubtful, p)
 		}

@@ -12,6 +12,9 @@ type parcel struct {
 	marked bool
 	// again: an answer was lost, so that there may be two when it is accepted.
 	again bool
+	// announced: the journal of an earlier run says already that it is being sent; doubted: and counts it
+	// among those that there may be two of.
+	announced, doubted bool
 	// tries counts failures that may pass.
 	tries int
 	// flying: it is on its way; see tally.
@@ -51,6 +54,16 @@ func (d *Destination) limit() int {
 
 // key tells destinations apart.
 func (d *Destination) key() string { return d.ARN + " " + d.Name }
+
+// unannounced are the MessageIds of those whose sending is yet to be recorded.
+func unannounced(ps []*parcel) (ids []string) {
+	for _, p := range ps {
+		if !p.announced {
+			ids = append(ids, p.letter.MessageID)
+		}
+	}
+	return ids
+}
 
 // idsOf are the MessageIds of what is on its way.
 func idsOf(ps []*parcel) []string {

@@ -92,7 +92,7 @@ func (r *run) resumed(c contexts) (ps []*parcel) {
 			r.sent.deleted([]string{id})
 		default:
 			if p := r.parcel(id); p != nil {
-				p.again = state == Sending && r.doubtful(p.to)
+				r.recall(p, state)
 				ps = append(ps, p)
 			}
 		}
@@ -103,6 +103,21 @@ func (r *run) resumed(c contexts) (ps []*parcel) {
 		undeleted = undeleted[n:]
 	}
 	return ps
+}
+
+// recall tells a parcel what an earlier run had begun with it.
+func (r *run) recall(p *parcel, state State) {
+	if state == Sending {
+		p.doubted = r.o.Past.resent(p.letter.MessageID)
+		p.again = !p.doubted && r.doubtful(p.to)
+		p.announced = !p.again
+	}
+}
+
+// resent reports that a letter was sent again already.
+func (p *Past) resent(id string) bool {
+	n, ok := p.ids.find(id)
+	return ok && p.again[n]
 }
 
 // doubtful reports that what the earlier run was sending may exist twice when it is sent again.

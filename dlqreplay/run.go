@@ -156,7 +156,7 @@ func (r *run) watches(ps []*parcel) bool {
 	return len(ps) == 0 && r.o.Stream
 }
 
-// sendAll sends parcels, and what a stream brings; the groups that are dead stay.
+// sendAll sends parcels, and what a stream brings; what is in the groups that are dead stays.
 func (r *run) sendAll(c contexts, ps []*parcel, dead map[string]bool, streams bool) {
 	if len(ps) == 0 && !streams || c.feed.Err() != nil {
 		return
@@ -164,7 +164,7 @@ func (r *run) sendAll(c contexts, ps []*parcel, dead map[string]bool, streams bo
 	f := newFeed(r.held.dlq.FIFO && !r.o.BreakOrder)
 	for group, is := range dead {
 		if is {
-			f.kill(group)
+			f.shut(group)
 		}
 	}
 	for _, p := range ps {

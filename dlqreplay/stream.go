@@ -41,6 +41,7 @@ func (r *run) stream(c contexts, f *feed) {
 	s := &stream{r: r, f: f, chosen: chosen, judging: judging{Judge: r.o.Judge}, news: now}
 	r.watch.opens(s)
 	defer r.watch.opens(nil)
+	s.reconsider(c)
 	var all sync.WaitGroup
 	for range r.o.Pace.Loops {
 		all.Go(func() { s.loop(c) })
@@ -123,53 +124,78 @@ func (r *run) undeleted(c contexts, waits bool) {
 	}
 }
 
+// reconsider chooses of what is held, in a resumed run: the run that was killed had not come to it.
+func (s *stream) reconsider(c contexts) {
+	past := s.r.o.Past
+	if past == nil {
+		return
+	}
+	for _, l := range s.r.held.Letters() {
+		if past.State(l.MessageID) == NotChosen && !replayedBy(l, s.r.o.ReplayID) {
+			s.take(c, s.r.held.candidate(l), false)
+		}
+	}
+}
+
 // offer takes a letter that was not held before, to send it or to hold it back. A nil stream takes nothing.
 func (s *stream) offer(c contexts, d *queue.Delivery) bool {
 	if s == nil || c.feed.Err() != nil {
 		return false
 	}
-	r := s.r
-	l := r.held.says.letter(d)
-	p, err := s.choose(c, l, d)
-	if err != nil {
-		r.fail(err)
-		return true
+	if !s.take(c, &candidate{Letter: s.r.held.says.letter(d), message: &d.Message}, true) {
+		s.holdBack()
 	}
-	if p != nil {
+	return true
+}
+
+// take sends a letter that is chosen. What is not closes its group.
+func (s *stream) take(c contexts, l *candidate, kept bool) bool {
+	r := s.r
+	p, err := s.choose(c, l)
+	switch {
+	case err != nil:
+		r.fail(err)
+	case p != nil:
+		if kept {
+			p.message, p.kept = *l.message, true
+		}
 		r.tally.count(func(t *Report) { t.Selected++ })
 		if s.f.put(p) {
 			return true
 		}
 		r.tally.count(func(t *Report) { t.Selected-- })
-	} else if !r.o.BreakOrder && l.GroupID != "" {
-		s.f.kill(l.GroupID)
+	case !r.o.BreakOrder && l.GroupID != "":
+		s.f.shut(l.GroupID)
 	}
+	return false
+}
+
+// holdBack counts a letter that stays.
+func (s *stream) holdBack() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.back++; s.back == mostBack {
 		s.over = true
-		r.remark(fmt.Sprintf("%d letters that were not chosen are held, and SQS hands out no more; run again for what is behind them", s.back))
+		s.r.remark(fmt.Sprintf("%d letters that were not chosen are held, and SQS hands out no more; run again for what is behind them", s.back))
 	}
-	return true
 }
 
 // choose makes a parcel of a letter that the filter matches and that may be replayed.
-func (s *stream) choose(c contexts, l *Letter, d *queue.Delivery) (*parcel, error) {
+func (s *stream) choose(c contexts, l *candidate) (*parcel, error) {
 	r := s.r
-	if later := l.Sent; later.After(r.began) || l.Died().After(r.began) {
+	if began := r.frozen(); !l.Sent.Before(began) || !l.Died().Before(began) {
 		return nil, nil //nolint:nilnil // it died while the run was on
 	}
 	s.choosing.Lock()
 	defer s.choosing.Unlock()
-	one := &candidate{Letter: l, message: &d.Message}
-	matched, err := s.chosen.match(c.work, one)
+	matched, err := s.chosen.match(c.work, l)
 	if err != nil && !errors.Is(err, errUnjudged) {
 		return nil, err
 	}
 	if !matched {
 		return nil, nil //nolint:nilnil // it was not chosen
 	}
-	v, err := s.judging.judge(one)
+	v, err := s.judging.judge(l)
 	if err != nil {
 		return nil, err
 	}
@@ -177,9 +203,19 @@ func (s *stream) choose(c contexts, l *Letter, d *queue.Delivery) (*parcel, erro
 		r.tally.count(func(t *Report) { t.Skipped++ })
 		return nil, nil //nolint:nilnil // it may not be replayed
 	}
-	p := &parcel{letter: l, to: v.to, message: d.Message, kept: true}
-	if past := r.o.Past; past != nil && past.State(l.MessageID) == Sending {
-		p.again = r.doubtful(v.to)
+	p := &parcel{letter: l.Letter, to: v.to}
+	if past := r.o.Past; past != nil {
+		r.recall(p, past.State(l.MessageID))
 	}
 	return p, nil
+}
+
+// frozen is when what is replayed was fixed: what dies later is not of this run. SQS's times are whole
+// milliseconds.
+func (r *run) frozen() time.Time {
+	at := r.began
+	if r.o.Past != nil {
+		at = r.o.Past.Header.Started
+	}
+	return at.Truncate(time.Millisecond)
 }
