@@ -311,7 +311,7 @@ func many(n int) *source {
 // What it takes is reported; that it takes seconds and not minutes is all that is asserted, by the time
 // that a test may run.
 func TestTwelveCausesAmongAHundredThousandLetters(t *testing.T) {
-	n := 100_000
+	n := hundredThousand
 	if testing.Short() {
 		n = 10_000
 	}
