@@ -71,7 +71,7 @@ const (
 	hook     = "https://hooks.example.com/audit"
 	function = "arn:aws:lambda:us-east-1:000000000000:function:audit"
 	stream   = "arn:aws:firehose:us-east-1:000000000000:deliverystream/all"
-	role     = "arn:aws:iam::000000000000:role/sns"
+	logRole  = "arn:aws:iam::000000000000:role/sns"
 )
 
 // everything has each protocol, FIFO, encryption, tags and an owner.
@@ -79,7 +79,7 @@ func everything() topology.Topology {
 	dlq := func(name string) string { return "news-" + name + "-delivery-dlq" }
 	return topology.Topology{
 		Topics: []topology.Topic{
-			{Name: "news", Attributes: map[string]string{"SignatureVersion": "2", "SQSFailureFeedbackRoleArn": role}, Tags: map[string]string{"team": "mail"}},
+			{Name: "news", Attributes: map[string]string{"SignatureVersion": "2", "SQSFailureFeedbackRoleArn": logRole}, Tags: map[string]string{"team": "mail"}},
 			{Name: "orders.fifo", Attributes: map[string]string{"ContentBasedDeduplication": "true"}},
 		},
 		Queues: []topology.Queue{
@@ -101,7 +101,7 @@ func everything() topology.Topology {
 			},
 			{Topic: "news", Protocol: "http", Endpoint: "http://example.com/x", DLQ: dlq("example")},
 			{Topic: "news", Protocol: "lambda", Endpoint: function, DLQ: dlq("function")},
-			{Topic: "news", Protocol: "firehose", Endpoint: stream, Role: role, Raw: true, DLQ: dlq("stream")},
+			{Topic: "news", Protocol: "firehose", Endpoint: stream, Role: logRole, Raw: true, DLQ: dlq("stream")},
 			{Topic: "news", Protocol: "email", Endpoint: "ops@example.com", DLQ: dlq("mail")},
 			{Topic: "news", Protocol: "sms", Endpoint: "+4930123456", Filter: `{"urgent":["yes"]}`, FilterOn: "attributes", DLQ: dlq("sms")},
 			{Topic: "news", Protocol: "application", Endpoint: "arn:aws:sns:us-east-1:000000000000:endpoint/GCM/app/0f"},

@@ -3,6 +3,7 @@ package topology_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/stationmaster/worker/internal/awsapi"
 	"github.com/stationmaster/worker/localaws"
+	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
 )
 
@@ -346,4 +348,11 @@ func (k *kit) byHand(t *testing.T, protocol, endpoint string, attributes map[str
 		t.Fatal(err)
 	}
 	return arn
+}
+
+// Send sends one message to a queue.
+func (k *kit) Send(t *testing.T, name string) error {
+	t.Helper()
+	_, errs := k.Queue(k.url(t, name), awsapi.QueueOptions{}).Send(t.Context(), []queue.Message{message("x")})
+	return errors.Join(errs...)
 }

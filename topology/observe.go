@@ -18,6 +18,8 @@ type ObserveOptions struct {
 	// Brief leaves out what Apply has no use for: see the fields of State. Tags are read where some are
 	// declared.
 	Brief bool
+	// tagless reads no tags at all.
+	tagless bool
 }
 
 // Observe reads everything back once, in parallel and within the rates that SNS and SQS allow to an
@@ -47,7 +49,7 @@ const (
 type observer struct {
 	layout              *layout
 	aws                 Reader
-	brief               bool
+	brief, tagless      bool
 	list, tag, sns, sqs *rate.Limiter
 
 	mu     sync.Mutex // of what is found on the way: Others
@@ -58,7 +60,7 @@ type observer struct {
 func (l *layout) observe(ctx context.Context, aws Reader, o ObserveOptions) (*State, error) {
 	limit := func(perSecond int) *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), (perSecond+4)/5) }
 	ob := &observer{
-		layout: l, aws: aws, brief: o.Brief, others: map[string]bool{},
+		layout: l, aws: aws, brief: o.Brief, tagless: o.tagless, others: map[string]bool{},
 		list: limit(listRate), tag: limit(tagRate), sns: limit(snsRate), sqs: limit(sqsRate),
 		state: &State{Account: l.account, Queues: map[string]*QueueState{}, Topics: map[string]*TopicState{}, Others: map[string]*QueueState{}},
 	}
@@ -123,6 +125,11 @@ func (ob *observer) rest(ctx context.Context, g *errgroup.Group) {
 	}
 }
 
+// tagged tells whether the tags of a thing are of use.
+func (ob *observer) tagged(declared map[string]string, unmanaged bool) bool {
+	return !ob.tagless && (!ob.brief || len(declared) > 0 && !unmanaged)
+}
+
 func (ob *observer) topic(ctx context.Context, t Topic, s *TopicState) error {
 	s.Err = ask(ctx, ob.sns, func() (err error) { s.Attributes, err = ob.aws.TopicAttributes(ctx, s.ARN); return err })
 	if s.Missing() {
@@ -138,7 +145,7 @@ func (ob *observer) topic(ctx context.Context, t Topic, s *TopicState) error {
 		}
 		return err
 	})
-	if !ob.brief || len(t.Tags) > 0 && !t.Unmanaged {
+	if ob.tagged(t.Tags, t.Unmanaged) {
 		s.TagsErr = ask(ctx, ob.tag, func() (err error) { s.Tags, err = ob.aws.TopicTags(ctx, s.ARN); return err })
 	}
 	return serious(s.Err, s.ListErr, s.TagsErr)
@@ -153,7 +160,7 @@ func (ob *observer) queue(ctx context.Context, q Queue, s *QueueState) error {
 		return serious(s.Err)
 	}
 	ob.note(target(s.Attributes[attrRedrive]))
-	if !ob.brief || len(q.Tags) > 0 && !q.Unmanaged {
+	if ob.tagged(q.Tags, q.Unmanaged) {
 		s.TagsErr = ask(ctx, ob.sqs, func() (err error) { s.Tags, err = ob.aws.QueueTags(ctx, s.URL); return err })
 	}
 	if _, catches := ob.layout.victims[q.Name]; catches && !ob.brief {

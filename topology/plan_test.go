@@ -66,7 +66,7 @@ func TestEveryProtocolIsSubscribedWithAllItsAttributesInOneCall(t *testing.T) {
 			"Subscribe news → //hooks.example.com/audit DeliveryPolicy=" + delivery + " RawMessageDelivery=false " + dlq("audit"),
 			"Subscribe news → //example.com/x RawMessageDelivery=false " + dlq("example"),
 			"Subscribe news → audit " + dlq("function"),
-			"Subscribe news → deliverystream/all RawMessageDelivery=true " + strings.Replace(dlq("stream"), "ReturnSubscriptionArn=true", "ReturnSubscriptionArn=true SubscriptionRoleArn="+role, 1),
+			"Subscribe news → deliverystream/all RawMessageDelivery=true " + strings.Replace(dlq("stream"), "ReturnSubscriptionArn=true", "ReturnSubscriptionArn=true SubscriptionRoleArn="+logRole, 1),
 			"Subscribe news → ops@example.com " + dlq("mail"),
 			`Subscribe news → +4930123456 FilterPolicy={"urgent":["yes"]} FilterPolicyScope=MessageAttributes ` + dlq("sms"),
 			"Subscribe news → endpoint/GCM/app/0f ReturnSubscriptionArn=true",

@@ -75,7 +75,7 @@ func (t Topology) Verify(ctx context.Context, aws Reader, account Account) ([]Fi
 		return nil, fmt.Errorf("verify topology: %w", err)
 	}
 	l := t.layout(account)
-	s, err := l.observe(ctx, aws, ObserveOptions{Brief: true})
+	s, err := l.observe(ctx, aws, ObserveOptions{Brief: true, tagless: true})
 	if err != nil {
 		return nil, fmt.Errorf("verify topology: %w", err)
 	}

@@ -1,0 +1,352 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/stationmaster/worker/queue"
+)
+
+// Pruner is what Unwanted and Prune ask and do.
+type Pruner interface {
+	Reader
+	Lister
+	Deleter
+}
+
+// Doomed is one thing that is there, was made by this owner, and is no longer declared.
+type Doomed struct {
+	Kind string // "subscription", "queue" or "topic"
+	Name string
+	Why  string // how it is known to be ours, and not wanted
+	// Holds says what goes with it: messages of a queue, confirmed subscriptions of a topic. Held is
+	// their number; 0: nothing is lost.
+	Holds string
+	Held  int64
+	// Kept says why it stays all the same; empty: Prune deletes it.
+	Kept string
+
+	arn, url string
+}
+
+// String says it in a line.
+func (d Doomed) String() string {
+	text := d.Kind + " " + d.Name + ": " + d.Why
+	if d.Holds != "" {
+		text += "; " + d.Holds
+	}
+	if d.Kept != "" {
+		text += "; it stays: " + d.Kept
+	}
+	return text
+}
+
+// Unwanted finds what Prune would delete, in the order of deletion, and changes nothing: subscriptions
+// that nobody declared between what is declared, or with one of our dead-letter queues, and the queues
+// and topics that carry Owner's tag and are not declared. Without an Owner no queue and no topic is
+// ever unwanted. What others have made is not, whatever it does.
+func (t Topology) Unwanted(ctx context.Context, aws Pruner, account Account) ([]Doomed, error) {
+	if err := t.check(account); err != nil {
+		return nil, fmt.Errorf("find what is unwanted: %w", err)
+	}
+	l := t.layout(account)
+	u := &unwanted{
+		layout: &l, aws: aws, owner: t.Owner,
+		queues: rate.NewLimiter(sqsRate, sqsRate/5), topics: rate.NewLimiter(tagRate, 2), lists: rate.NewLimiter(listRate, 5),
+	}
+	for _, part := range []func(context.Context) error{u.findQueues, u.findTopics, u.findSubscriptions} {
+		if err := part(ctx); err != nil {
+			return nil, fmt.Errorf("find what is unwanted: %w", err)
+		}
+	}
+	return slices.Concat(u.subscriptions, u.inOrder(), u.stations), nil
+}
+
+// unwanted is one run of Unwanted.
+type unwanted struct {
+	layout                *layout
+	aws                   Pruner
+	owner                 string
+	queues, topics, lists *rate.Limiter
+
+	mu            sync.Mutex
+	tracks        []doomedQueue
+	stations      []Doomed // topics
+	subscriptions []Doomed
+}
+
+// doomedQueue knows where its messages go.
+type doomedQueue struct {
+	Doomed
+	dlq string // ARN
+}
+
+// findQueues finds the queues with our tag that are not declared.
+func (u *unwanted) findQueues(ctx context.Context) error {
+	if u.owner == "" {
+		return nil
+	}
+	urls, err := u.aws.Queues(ctx)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for _, url := range urls {
+		if _, declared := u.layout.byName[lastPart(u.layout.account.arnOf(url))]; declared {
+			continue
+		}
+		g.Go(func() error { return u.queue(ctx, url) })
+	}
+	return g.Wait()
+}
+
+func (u *unwanted) queue(ctx context.Context, url string) error {
+	if err := u.queues.Wait(ctx); err != nil {
+		return err
+	}
+	tags, err := u.aws.QueueTags(ctx, url)
+	if errors.Is(err, queue.ErrNotFound) || err == nil && tags[OwnerTag] != u.owner {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	have, err := u.aws.QueueAttributes(ctx, url)
+	if err != nil {
+		return err
+	}
+	sources, err := u.aws.DeadLetterSources(ctx, url)
+	if err != nil {
+		return err
+	}
+	q := doomedQueue{dlq: target(have[attrRedrive])}
+	q.Doomed = Doomed{Kind: "queue", Name: lastPart(have["QueueArn"]), Why: "has the tag " + OwnerTag + "=" + u.owner + " and is not declared", arn: have["QueueArn"], url: url}
+	q.Held, q.Holds = held(have)
+	for _, source := range sources {
+		tags, err := u.aws.QueueTags(ctx, source)
+		if err != nil {
+			return err
+		}
+		if name := lastPart(u.layout.account.arnOf(source)); tags[OwnerTag] != u.owner || u.declared(name) {
+			q.Kept = "it catches the dead letters of " + name + ", which stays"
+		}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.tracks = append(u.tracks, q)
+	return nil
+}
+
+func (u *unwanted) declared(queue string) bool {
+	_, ok := u.layout.byName[queue]
+	return ok
+}
+
+// held counts the messages of a queue.
+func held(have map[string]string) (n int64, text string) {
+	var counts [3]int64
+	for i, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"} {
+		counts[i], _ = strconv.ParseInt(have[name], 10, 64) // a count that is not there is none
+		n += counts[i]
+	}
+	if n == 0 {
+		return 0, "it is empty"
+	}
+	return n, fmt.Sprintf("it holds about %d messages (%d visible, %d in flight, %d delayed), which would be lost", n, counts[0], counts[1], counts[2])
+}
+
+// inOrder are the queues, those that others catch dead letters for first.
+func (u *unwanted) inOrder() (all []Doomed) {
+	slices.SortFunc(u.tracks, func(a, b doomedQueue) int {
+		switch {
+		case a.dlq == b.arn && b.arn != "":
+			return -1
+		case b.dlq == a.arn && a.arn != "":
+			return 1
+		case (a.dlq != "") != (b.dlq != ""):
+			return map[bool]int{true: -1, false: 1}[a.dlq != ""]
+		case a.Name < b.Name:
+			return -1
+		}
+		return 1
+	})
+	for _, q := range u.tracks {
+		all = append(all, q.Doomed)
+	}
+	return all
+}
+
+// findTopics finds the topics with our tag that are not declared, and ends all their subscriptions first:
+// those of a topic that has gone linger for days.
+func (u *unwanted) findTopics(ctx context.Context) error {
+	if u.owner == "" {
+		return nil
+	}
+	arns, err := u.aws.Topics(ctx)
+	if err != nil {
+		return err
+	}
+	for _, arn := range arns {
+		name := lastPart(arn)
+		if _, declared := u.layout.topics[name]; declared || slices.ContainsFunc(u.layout.ordered, func(t Topic) bool { return t.ARN == arn }) {
+			continue
+		}
+		tags, err := asked(ctx, u.topics, func() (map[string]string, error) { return u.aws.TopicTags(ctx, arn) })
+		if errors.Is(err, queue.ErrNotFound) || err == nil && tags[OwnerTag] != u.owner {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		listed, err := asked(ctx, u.lists, func() ([]queue.Subscription, error) { return u.aws.TopicSubscriptions(ctx, arn) })
+		if err != nil {
+			return err
+		}
+		d := Doomed{Kind: "topic", Name: name, Why: "has the tag " + OwnerTag + "=" + u.owner + " and is not declared", Holds: "nobody is subscribed", arn: arn}
+		for _, s := range listed {
+			if isARN(s.ARN) {
+				d.Held++
+				u.doom(s, name, "its topic goes")
+			}
+		}
+		if d.Held > 0 {
+			d.Holds = fmt.Sprintf("it has %d confirmed subscriptions, which end", d.Held)
+		}
+		u.stations = append(u.stations, d)
+	}
+	return nil
+}
+
+func (u *unwanted) doom(s queue.Subscription, topic, why string) {
+	to := s.Endpoint
+	if isARN(to) {
+		to = lastPart(to)
+	}
+	d := Doomed{Kind: "subscription", Name: topic + " → " + to, Why: why, arn: s.ARN}
+	if !isARN(s.ARN) {
+		d.Kept = "it is pending, and SNS ends no pending one; it goes by itself within three days"
+	}
+	u.subscriptions = append(u.subscriptions, d)
+}
+
+// findSubscriptions finds those of declared topics that are ours and not declared.
+func (u *unwanted) findSubscriptions(ctx context.Context) error {
+	wanted := map[string]bool{}
+	for _, s := range u.layout.subscriptions {
+		protocol, endpoint := u.layout.endpoint(s)
+		wanted[u.layout.topicARN(s.Topic)+" "+protocol+" "+endpoint] = true
+	}
+	for _, t := range u.layout.ordered {
+		arn := u.layout.topicARN(t.Name)
+		listed, err := asked(ctx, u.lists, func() ([]queue.Subscription, error) { return u.aws.TopicSubscriptions(ctx, arn) })
+		if errors.Is(err, queue.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, s := range listed {
+			if s.ARN == gone || wanted[arn+" "+s.Protocol+" "+s.Endpoint] {
+				continue
+			}
+			why, err := u.ours(ctx, s)
+			if err != nil {
+				return err
+			}
+			if why != "" {
+				u.doom(s, t.Name, why)
+			}
+		}
+	}
+	return nil
+}
+
+// ours tells how a subscription is known to have been made here; empty: it is not.
+func (u *unwanted) ours(ctx context.Context, s queue.Subscription) (why string, err error) {
+	if s.Protocol == sqs && u.hasQueue(s.Endpoint) {
+		return "its queue is ours, and the subscription is not declared", nil
+	}
+	if !isARN(s.ARN) {
+		return "", nil // its dead-letter queue cannot be asked for
+	}
+	have, err := u.aws.SubscriptionAttributes(ctx, s.ARN)
+	if errors.Is(err, queue.ErrNotFound) {
+		return "", nil
+	}
+	if err == nil && u.hasQueue(target(have[attrRedrive])) {
+		return "its dead-letter queue is ours, and the subscription is not declared", nil
+	}
+	return "", err
+}
+
+// hasQueue tells whether a queue is managed here, or was.
+func (u *unwanted) hasQueue(arn string) bool {
+	if q, ok := u.layout.byName[lastPart(arn)]; ok && u.layout.queueARN(q.Name) == arn {
+		return !q.Unmanaged
+	}
+	return slices.ContainsFunc(u.tracks, func(q doomedQueue) bool { return q.arn == arn })
+}
+
+func asked[T any](ctx context.Context, turn *rate.Limiter, question func() (T, error)) (answer T, err error) {
+	if err := turn.Wait(ctx); err != nil {
+		return answer, err
+	}
+	return question()
+}
+
+// Prune deletes what Unwanted found, in its order, and calls step after each. A queue that holds more
+// than was shown, or no longer has our tag, is an error: somebody has come meanwhile. What has gone
+// already is no error, so that a run that was cut can be repeated.
+func (t Topology) Prune(ctx context.Context, aws Pruner, doomed []Doomed, step func(Change)) error {
+	for _, d := range doomed {
+		if d.Kept != "" {
+			continue
+		}
+		if err := t.delete(ctx, aws, d); err != nil && !errors.Is(err, queue.ErrNotFound) {
+			return fmt.Errorf("prune: %w", err)
+		}
+		if step != nil {
+			step(Change{Kind: d.Kind, Name: d.Name, What: "delete", Why: d.Why})
+		}
+	}
+	return nil
+}
+
+func (t Topology) delete(ctx context.Context, aws Pruner, d Doomed) error {
+	switch d.Kind {
+	case "subscription":
+		return aws.Unsubscribe(ctx, d.arn)
+	case "topic":
+		tags, err := aws.TopicTags(ctx, d.arn)
+		if err == nil && tags[OwnerTag] != t.Owner {
+			return fmt.Errorf("topic %s: has lost its tag %s=%s meanwhile; look who took it, then run this again", d.Name, OwnerTag, t.Owner)
+		}
+		if err != nil {
+			return err
+		}
+		return aws.DeleteTopic(ctx, d.arn)
+	}
+	tags, err := aws.QueueTags(ctx, d.url)
+	if err != nil {
+		return err
+	}
+	have, err := aws.QueueAttributes(ctx, d.url)
+	if err != nil {
+		return err
+	}
+	switch now, _ := held(have); {
+	case tags[OwnerTag] != t.Owner:
+		return fmt.Errorf("queue %s: has lost its tag %s=%s meanwhile; look who took it, then run this again", d.Name, OwnerTag, t.Owner)
+	case now > d.Held:
+		return fmt.Errorf("queue %s: holds about %d messages, and %d when this was shown; somebody sends to it: look again", d.Name, now, d.Held)
+	}
+	return aws.DeleteQueue(ctx, d.url)
+}
