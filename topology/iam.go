@@ -69,7 +69,11 @@ func (t Topology) Policy(role string, account Account, prune bool) (string, erro
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(map[string]any{"Version": "2012-10-17", "Statement": w.all}); err != nil {
+	document := struct {
+		Version   string
+		Statement []permission
+	}{"2012-10-17", w.all}
+	if err := e.Encode(document); err != nil {
 		return "", fmt.Errorf("policy of %s: %w", role, err)
 	}
 	return b.String(), nil

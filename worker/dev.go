@@ -169,8 +169,7 @@ func (d *Dev) Apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = topologyOf(loaded.Config).Apply(ctx, awsapi.New(*d.o.AWS, awsapi.Options{}), topology.Account{Partition: "aws", Region: devRegion, ID: devAccount}, nil)
-	return withUnmanaged(err)
+	return lay(ctx, topologyOf(loaded.Config), awsapi.New(*d.o.AWS, awsapi.Options{}), topology.Account{Partition: "aws", Region: devRegion, ID: devAccount})
 }
 
 // Close ends the embedded SNS and SQS and the receivers.

@@ -132,14 +132,3 @@ func (p *Operator) sender(ctx context.Context, name string) (queue.Sender, error
 	}
 	return p.api.Queue(url, awsapi.QueueOptions{}), nil
 }
-
-// Apply brings the account to match the configuration and calls step after each change.
-func (p *Operator) Apply(ctx context.Context, step func(topology.Change)) (topology.Result, error) {
-	wanted := topologyOf(p.loaded.Config)
-	wanted.Settle = p.settle
-	r, err := wanted.Apply(ctx, p.api, p.account, step)
-	if err != nil {
-		return r, withWay(err)
-	}
-	return r, nil
-}

@@ -112,9 +112,12 @@ func (w *Worker) connect(ctx context.Context) error {
 func (w *Worker) lay(ctx context.Context) error {
 	w.wanted = topologyOf(w.loaded.Config)
 	if w.o.embedded {
-		if _, err := w.wanted.Apply(ctx, w.api, w.account, nil); err != nil {
-			return withUnmanaged(err)
+		if err := lay(ctx, w.wanted, w.api, w.account); err != nil {
+			return err
 		}
+	}
+	if w.loaded.Config.Worker.Verify == "off" {
+		return nil
 	}
 	if w.o.nasty {
 		return nil // what was set a moment ago has not spread, so that all of it would look wrong

@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/stationmaster/worker/topology"
+	"github.com/stationmaster/worker/worker"
+)
+
+// unwanted is how what is to be deleted is told to machines.
+type unwanted struct {
+	Kind  string `json:"kind"`
+	Name  string `json:"name"`
+	Why   string `json:"why"`
+	Holds string `json:"holds,omitempty"`
+	Held  int64  `json:"held"`
+	Kept  string `json:"kept,omitempty"`
+}
+
+func unwantedOf(d topology.Doomed) unwanted {
+	return unwanted{d.Kind, d.Name, d.Why, d.Holds, d.Held, d.Kept}
+}
+
+func (s *state) doomed(d topology.Doomed) {
+	sign := "-"
+	if d.Kept != "" {
+		sign = "="
+	}
+	s.printf("%s %-12s  %s: delete\n                because it %s\n", sign, d.Kind, d.Name, strings.TrimPrefix(d.Why, "it "))
+	for _, line := range []string{d.Holds, d.Kept} {
+		if line != "" {
+			s.printf("                %s\n", line)
+		}
+	}
+}
+
+// deletions counts what does not stay.
+func deletions(doomed []topology.Doomed) (n int) {
+	for _, d := range doomed {
+		if d.Kept == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// prune shows what is no longer wanted, asks, and deletes it.
+func (s *state) prune(ctx context.Context, o *worker.Operator, yes bool) error {
+	doomed, err := o.Unwanted(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range doomed {
+		if s.json {
+			if err := s.encode(unwantedOf(d)); err != nil {
+				return err
+			}
+			continue
+		}
+		s.doomed(d)
+	}
+	n := deletions(doomed)
+	switch {
+	case n == 0:
+		if !s.json {
+			s.printf("nothing to delete\n")
+		}
+		return nil
+	case !yes:
+		if sure, err := s.ask(fmt.Sprintf("delete %s for good? Type yes: ", count(n, "thing"))); err != nil || !sure {
+			return errors.Join(err, usagef(s.name+" topology apply --prune --yes", "nothing was deleted"))
+		}
+	}
+	return o.Prune(ctx, doomed, s.changed)
+}
+
+// ask wants a yes in full.
+func (s *state) ask(question string) (sure bool, err error) {
+	fmt.Fprint(s.stderr, question)
+	if s.stdin == nil {
+		return false, nil
+	}
+	answer, err := bufio.NewReader(s.stdin).ReadString('\n')
+	if err != nil && answer == "" {
+		fmt.Fprintln(s.stderr)
+		return false, nil // nobody is there
+	}
+	return strings.TrimSpace(answer) == "yes", nil
+}
