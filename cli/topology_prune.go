@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -71,23 +70,23 @@ func (s *state) prune(ctx context.Context, o *worker.Operator, yes bool) error {
 		}
 		return nil
 	case !yes:
-		if sure, err := s.ask(fmt.Sprintf("delete %s for good? Type yes: ", count(n, "thing"))); err != nil || !sure {
-			return errors.Join(err, usagef(s.name+" topology apply --prune --yes", "nothing was deleted"))
+		if !s.sure(fmt.Sprintf("delete %s for good? Type yes: ", count(n, "thing"))) {
+			return usagef(s.name+" topology apply --prune --yes", "nothing was deleted")
 		}
 	}
 	return o.Prune(ctx, doomed, s.changed)
 }
 
-// ask wants a yes in full.
-func (s *state) ask(question string) (sure bool, err error) {
+// sure wants a yes in full. Nobody who is not there is sure.
+func (s *state) sure(question string) bool {
 	fmt.Fprint(s.stderr, question)
 	if s.stdin == nil {
-		return false, nil
+		return false
 	}
 	answer, err := bufio.NewReader(s.stdin).ReadString('\n')
 	if err != nil && answer == "" {
 		fmt.Fprintln(s.stderr)
-		return false, nil // nobody is there
+		return false
 	}
-	return strings.TrimSpace(answer) == "yes", nil
+	return strings.TrimSpace(answer) == "yes"
 }

@@ -31,7 +31,11 @@ type account struct {
 func newAccount(t *testing.T) *account {
 	t.Helper()
 	a := &account{t: t, server: localaws.New(localaws.Options{})}
-	t.Cleanup(func() { a.server.Close() })
+	t.Cleanup(func() {
+		if err := a.server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	a.server.Control("", func(r *localaws.Request) *localaws.Fault {
 		if !strings.HasPrefix(r.Action, "Get") && !strings.HasPrefix(r.Action, "List") {
 			a.writes = append(a.writes, r.Action)

@@ -58,7 +58,11 @@ func newWebKit(t *testing.T) (*kit, *endpoint) {
 	e := &endpoint{}
 	k := &kit{server: localaws.New(localaws.Options{Deliver: e}), began: time.Now()}
 	e.server = k.server
-	t.Cleanup(func() { k.server.Close() })
+	t.Cleanup(func() {
+		if err := k.server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	k.Client = awsapi.New(aws.Config{
 		Region: account.Region, BaseEndpoint: aws.String("http://localaws.test"), HTTPClient: roundTripper{k.server.Transport()},
 		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),

@@ -50,7 +50,7 @@ func resourceOf(r *localaws.Request) string {
 		}
 		return r.Target
 	}
-	var in struct{ QueueUrl, QueueName, SourceArn string } //nolint:revive // as SQS spells it
+	var in struct{ QueueUrl, QueueName, SourceArn string }
 	if json.Unmarshal(r.Body, &in) != nil {
 		return ""
 	}
@@ -226,9 +226,13 @@ func TestAPolicyAllowsWhatItsRoleDoesAndNothingElse(t *testing.T) {
 				}
 				// What is not of this topology is out of reach, but for reading.
 				for _, u := range []use{
-					{"sqs:ReceiveMessage", account.QueueARN("theirs")}, {"sqs:SendMessage", account.QueueARN("theirs")},
-					{"sqs:SetQueueAttributes", account.QueueARN("theirs")}, {"sqs:DeleteQueue", account.QueueARN("email")},
-					{"sns:Publish", account.TopicARN("theirs")}, {"sns:SetTopicAttributes", account.TopicARN("theirs")}, {"sns:DeleteTopic", account.TopicARN("news")},
+					{"sqs:ReceiveMessage", account.QueueARN("theirs")},
+					{"sqs:SendMessage", account.QueueARN("theirs")},
+					{"sqs:SetQueueAttributes", account.QueueARN("theirs")},
+					{"sqs:DeleteQueue", account.QueueARN("email")},
+					{"sns:Publish", account.TopicARN("theirs")},
+					{"sns:SetTopicAttributes", account.TopicARN("theirs")},
+					{"sns:DeleteTopic", account.TopicARN("news")},
 				} {
 					if allowed(p, u) {
 						t.Errorf("%s may %s on %s", role, u.action, u.resource)
