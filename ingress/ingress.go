@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,9 +71,12 @@ func New(o Options) (*Handler, error) {
 		return nil, err
 	}
 	for _, p := range o.Paths {
-		if h.paths[p.Path], err = newPath(p, o.Endpoint); err != nil {
+		made, err := newPath(p, o.Endpoint)
+		if err != nil {
 			return nil, err
 		}
+		h.paths[p.Path] = made
+		h.paths[strings.TrimSuffix(o.Prefix, "/")+p.Path] = made
 	}
 	return h, nil
 }

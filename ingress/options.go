@@ -45,6 +45,9 @@ type Options struct {
 	// time to the answer. 0 is the default of each.
 	MaxBody         int64
 	MaxAge, Timeout time.Duration
+	// Prefix is the path of the public URL: paths are served below it, too, for who passes requests on
+	// does or does not take it away.
+	Prefix string
 	// Build and Host go into failure records.
 	Build, Host string
 }

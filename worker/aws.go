@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -93,12 +91,8 @@ func withUnmanaged(err error) error {
 // settleFor is how long what was set on a queue may take to spread. Source: SetQueueAttributes, SQS
 // API reference: "up to 60 seconds". Servers that are not AWS need no wait.
 func settleFor(cfg aws.Config) time.Duration {
-	if cfg.BaseEndpoint == nil {
+	if isAWS(aws.ToString(cfg.BaseEndpoint)) {
 		return time.Minute
-	}
-	at, err := url.Parse(*cfg.BaseEndpoint)
-	if err == nil && (strings.HasSuffix(at.Hostname(), ".amazonaws.com") || strings.HasSuffix(at.Hostname(), ".amazonaws.com.cn")) {
-		return time.Minute // a VPC endpoint, for example
 	}
 	return 0
 }

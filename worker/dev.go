@@ -75,6 +75,8 @@ func StartDev(ctx context.Context, o Options, dev DevOptions) (*Dev, error) {
 	if dev.Nasty {
 		aws.Nasty = localaws.Nastiest(devSeed)
 	}
+	carrier := newDevCarrier()
+	aws.Deliver = carrier
 	d := &Dev{server: localaws.New(aws)}
 	l, err := d.serve(ctx, dev.Addr)
 	if err != nil {
@@ -98,6 +100,7 @@ func StartDev(ctx context.Context, o Options, dev DevOptions) (*Dev, error) {
 	}
 	o.embedded, o.nasty = true, dev.Nasty
 	o.AWS = localConfig(d.server.Transport(), d.info.Endpoint, devRegion)
+	o.reach, o.certificates = carrier.reach, d.server.Transport()
 	o.layers = append(o.layers, config.Layer{Origin: "dev", Values: d.settings(o.Jobs)})
 	d.o = o
 	return d, nil

@@ -3,6 +3,7 @@ package worker
 import (
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -47,6 +48,10 @@ type Options struct {
 	// nasty: it does hand messages to callers that have gone.
 	nasty  bool
 	layers []config.Layer
+	// reach tells the embedded server where the paths below a public URL are served; nil when there is
+	// none. certificates carries the requests for the certificates of SNS; nil is net/http's.
+	reach        func(publicURL, addr string)
+	certificates http.RoundTripper
 }
 
 // Option adjusts the options that the command line made.

@@ -47,6 +47,9 @@ type Worker struct {
 	budget    *poller.Budget  // nil: no cap over all queues
 	suspects  poller.Lane
 	admin     *admin
+	hooks     *hooks // nil: no path is served
+	endpoints map[string]*telemetry.Endpoint
+	endpoint  string // that replaces AWS's; empty: none does
 	cutPolls  bool
 	drainFor  time.Duration
 
@@ -77,7 +80,7 @@ func New(ctx context.Context, o Options) (*Worker, error) {
 	for _, f := range loaded.Warnings {
 		w.log.LogAttrs(ctx, slog.LevelWarn, "configuration", slog.String("err", f.String()))
 	}
-	steps := []func(context.Context) error{w.observe, w.connect, w.lay, w.open, w.listen}
+	steps := []func(context.Context) error{w.observe, w.connect, w.bindIngress, w.lay, w.open, w.openIngress, w.listen}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, w.Close())
@@ -104,6 +107,9 @@ func (w *Worker) connect(ctx context.Context) error {
 	w.api = awsapi.New(cfg, awsapi.Options{
 		Conns: connections(w.loaded.Config), Standard: w.loaded.Config.Worker.HTTPClient == "standard",
 	})
+	if cfg.BaseEndpoint != nil {
+		w.endpoint = *cfg.BaseEndpoint
+	}
 	w.account, err = identify(ctx, w.api, cfg)
 	return err
 }
@@ -138,6 +144,9 @@ func (w *Worker) lay(ctx context.Context) error {
 		return errors.Join(none...)
 	}
 	for _, f := range findings {
+		if w.confirms(f) {
+			continue
+		}
 		w.log.LogAttrs(ctx, slog.LevelError, "topology: not as configured", slog.Any("err", f))
 	}
 	return nil
@@ -160,8 +169,8 @@ func (w *Worker) open(ctx context.Context) error {
 		},
 	})
 	var faults []error
-	for _, s := range specsOf(w.loaded.Config) {
-		for _, name := range s.jobNames() {
+	openJobs := func(names ...string) {
+		for _, name := range names {
 			if _, opened := w.instances[name]; opened {
 				continue
 			}
@@ -173,6 +182,12 @@ func (w *Worker) open(ctx context.Context) error {
 			w.instances[name] = i
 			w.ends = append(w.ends, i.Close)
 		}
+	}
+	for _, s := range w.Hooks() {
+		openJobs(s.Job)
+	}
+	for _, s := range specsOf(w.loaded.Config) {
+		openJobs(s.jobNames()...)
 		label := s.label()
 		w.stations = append(w.stations, &station{
 			spec: s, w: w, log: w.log.With("queue", s.queue.Name, "job", label),
@@ -215,6 +230,8 @@ func (w *Worker) Run(ctx context.Context) (Report, error) {
 	for n, s := range w.stations {
 		running.Go(func() { reports[n] = s.run(receive, handle) })
 	}
+	var posted Report
+	running.Go(func() { posted = w.hooks.run(receive, handle) })
 	var emptyErr error
 	if w.o.UntilEmpty {
 		running.Go(func() { emptyErr = w.untilEmpty(receive); stop() })
@@ -226,7 +243,7 @@ func (w *Worker) Run(ctx context.Context) (Report, error) {
 	w.drain(ended, kill)
 	<-ended
 	w.watch.SetState("stopped")
-	var total Report
+	total := posted
 	w.reports = map[string]Report{}
 	for n, r := range reports {
 		total = total.Add(r)
@@ -307,7 +324,7 @@ func (w *Worker) Busy() (n int) {
 			n += state.Busy
 		}
 	}
-	return n
+	return n + w.hooks.busy(w.endpoints)
 }
 
 // connections are how many a pool keeps: a loop per ten slots and their settling.

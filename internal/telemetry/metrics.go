@@ -45,9 +45,9 @@ type attributes struct {
 	outcomes map[string]metric.MeasurementOption
 }
 
-func newAttributes(o QueueOptions) attributes {
+func newAttributes(o QueueOptions, system attribute.KeyValue) attributes {
 	base := []attribute.KeyValue{
-		semconv.MessagingSystemAWSSQS, semconv.MessagingDestinationName(o.Name),
+		system, semconv.MessagingDestinationName(o.Name),
 	}
 	process := append(base[:2:2], semconv.MessagingOperationName("process"), attribute.String("worker.job", o.Job))
 	a := attributes{

@@ -12,6 +12,8 @@ import (
 type Status struct {
 	Worker WorkerStatus           `json:"worker"`
 	Queues map[string]QueueStatus `json:"queues"`
+	// Endpoints are the paths that SNS posts to.
+	Endpoints map[string]EndpointStatus `json:"endpoints,omitempty"`
 }
 
 // WorkerStatus says what the process is doing.
@@ -62,6 +64,7 @@ func (t *Telemetry) Status(ctx context.Context) Status {
 	for i, q := range all {
 		s.Queues[q.o.Name] = found[i]
 	}
+	s.Endpoints = t.endpointStatus()
 	return s
 }
 

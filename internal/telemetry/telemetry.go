@@ -20,6 +20,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/stationmaster/worker/poller"
@@ -50,8 +51,9 @@ type Telemetry struct {
 	started     time.Time
 	state       atomic.Value // string
 
-	mu     sync.Mutex
-	queues []*Queue
+	mu        sync.Mutex
+	queues    []*Queue
+	endpoints []*Endpoint
 }
 
 // New makes a Telemetry whose worker is "starting".
@@ -115,7 +117,7 @@ type Queue struct {
 // Queue adds a queue, in the order in which /status and the banner name them.
 func (t *Telemetry) Queue(o QueueOptions) *Queue {
 	q := &Queue{
-		o: o, t: t, attributes: newAttributes(o),
+		o: o, t: t, attributes: newAttributes(o, semconv.MessagingSystemAWSSQS),
 		log: t.log.With("queue", o.Name, "job", o.Job),
 	}
 	t.mu.Lock()
