@@ -140,7 +140,7 @@ func named(b build) string {
 func (s *state) banner(info worker.DevInfo, w *worker.Worker) {
 	stations := w.Stations()
 	if s.json {
-		_ = s.encode(map[string]any{"endpoint": info.Endpoint, "admin": w.AdminAddr(), "stations": stations}) // nobody reads
+		_ = s.encode(map[string]any{"endpoint": info.Endpoint, "admin": w.AdminAddr(), "stations": stations, "ingress": w.IngressAddr(), "hooks": w.Hooks()}) // nobody reads
 		return
 	}
 	b := version()
@@ -150,7 +150,13 @@ func (s *state) banner(info worker.DevInfo, w *worker.Worker) {
 	} else if a != "" {
 		head += " · admin http://" + a
 	}
+	if a := w.IngressAddr(); a != "" {
+		head += " · ingress " + a
+	}
 	s.printf("%s\n", head)
+	for _, h := range w.Hooks() { // a path is a station of its own
+		stations = append(stations, worker.Station{Queue: h.Path, Job: h.Job, DLQ: strings.Join(h.DLQs, ","), Topics: h.Topics, Slots: h.Slots, State: "served"})
+	}
 	s.table(lines(stations))
 	if topic := firstTopic(stations); topic != "" {
 		s.printf("try:  %s publish %s '{\"event\":\"user_invited\",\"email\":\"ada@example.com\"}'%s\n", s.name, topic, s.tryFlags(topic, info))

@@ -147,7 +147,7 @@ func (h *hooks) serve() {
 	}
 	h.serving.Go(func() {
 		if err := h.server.Serve(h.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			h.log.Error("nothing more is taken from SNS", "err", err) //nolint:noctx // of no request
+			h.log.Error("nothing more is taken from SNS", "err", err)
 		}
 	})
 }
@@ -203,8 +203,9 @@ func (w *Worker) IngressAddr() string {
 type Hook struct {
 	Path string `json:"path"`
 	// URL is how SNS reaches it.
-	URL string `json:"url"`
-	Job string `json:"job"`
+	URL   string `json:"url"`
+	Job   string `json:"job"`
+	Slots int    `json:"slots"`
 	// Topics are those that are subscribed to it, and DLQs the queues for what could not be delivered.
 	Topics []string `json:"topics"`
 	DLQs   []string `json:"dlqs"`
@@ -214,7 +215,7 @@ type Hook struct {
 func (w *Worker) Hooks() []Hook { return hooksOf(w.loaded.Config, w.wanted) }
 
 func hooksOf(c config.Config, t topology.Topology) []Hook {
-	var all []Hook
+	all := []Hook{}
 	at := map[string]int{}
 	for i, s := range c.Subscriptions {
 		if !s.Served() {
@@ -224,7 +225,7 @@ func hooksOf(c config.Config, t topology.Topology) []Hook {
 		if !known {
 			n = len(all)
 			at[s.Endpoint] = n
-			all = append(all, Hook{Path: s.Endpoint, URL: c.Ingress.URL(s.Endpoint), Job: s.Job, Topics: []string{}, DLQs: []string{}})
+			all = append(all, Hook{Path: s.Endpoint, URL: c.Ingress.URL(s.Endpoint), Job: s.Job, Slots: ingress.DefaultSlots, Topics: []string{}, DLQs: []string{}})
 		}
 		all[n].Topics = append(all[n].Topics, t.Subscriptions[i].Topic)
 		if dlq := t.Subscriptions[i].DLQ; dlq != "" {

@@ -88,35 +88,33 @@ type running struct {
 	w     *worker.Worker
 	log   *lines
 	stop  context.CancelFunc
-	ended chan worker.Report
+	ended chan struct{}
 }
 
 func run(t *testing.T, w *worker.Worker, log *lines) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	r := &running{t: t, w: w, log: log, stop: stop, ended: make(chan worker.Report, 1)}
+	r := &running{t: t, w: w, log: log, stop: stop, ended: make(chan struct{})}
 	go func() {
-		report, err := w.Run(ctx)
-		if err != nil {
+		defer close(r.ended)
+		if _, err := w.Run(ctx); err != nil {
 			t.Error(err)
 		}
-		r.ended <- report
 	}()
 	return r
 }
 
-func (r *running) end() worker.Report {
+func (r *running) end() {
 	r.t.Helper()
 	r.stop()
-	report := <-r.ended
+	<-r.ended
 	if err := r.w.Close(); err != nil {
 		r.t.Error(err)
 	}
-	return report
 }
 
-// endpoint reads what /status says of the path.
-func (r *running) endpoint() (s struct {
+// endpointStatus is what /status says of a path.
+type endpointStatus struct {
 	State         string
 	Received      int
 	Done          int
@@ -124,7 +122,10 @@ func (r *running) endpoint() (s struct {
 	DeadLettered  int `json:"dead_lettered"`
 	Refused       map[string]int
 	Subscriptions map[string]string
-}) {
+}
+
+// endpoint reads it.
+func (r *running) endpoint() (s endpointStatus) {
 	r.t.Helper()
 	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+r.w.AdminAddr()+"/status", http.NoBody)
 	if err != nil {
@@ -231,7 +232,7 @@ func TestADevWorkerServesItsPaths(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 	r.end()
-	for _, line := range strings.Split(log.String(), "\n") {
+	for line := range strings.SplitSeq(log.String(), "\n") {
 		if strings.Contains(line, `"ERROR"`) && !strings.Contains(line, "job failed for good") {
 			t.Errorf("it says: %s", line)
 		}
