@@ -41,7 +41,7 @@ func canaries(ls []*Letter, n int, may func(*Letter) bool) []int {
 // nothing behind it, which would hide its return.
 func (r *run) split(ps []*parcel) (first, others []*parcel) {
 	n := r.o.Pace.Canary
-	if n <= 0 || len(ps) <= n || r.proved() {
+	if n <= 0 || len(ps) <= n && !r.o.Stream || r.proved() {
 		return nil, ps
 	}
 	ls := make([]*Letter, len(ps))

@@ -61,7 +61,8 @@ type DLQ struct {
 
 // Taker takes dead letters over: ls[i] is the dead letter, ms[i] what is to be sent for it. Answers are
 // by index; a nil errs means that all were taken. An error that wraps queue.ErrUnanswered says that the
-// message may have been taken. A Taker never repeats by itself what may have been performed.
+// message may have been taken; one that wraps queue.ErrRejected that it never will be. Others may pass, and
+// are tried again. A Taker never repeats by itself what may have been performed, and bounds its requests.
 type Taker interface {
 	Take(ctx context.Context, ls []*Letter, ms []queue.Message) (ids []string, errs []error)
 }

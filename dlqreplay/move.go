@@ -12,8 +12,6 @@ import (
 )
 
 const (
-	// takeBound bounds one request to a destination.
-	takeBound = 5 * time.Minute
 	// patience is for how long a batch is tried that fails for a passing reason. It is well below the five
 	// minutes for which SQS remembers deduplication ids.
 	patience = 2 * time.Minute
@@ -152,7 +150,7 @@ func (r *run) deliver(c contexts, f *feed, batch []*parcel) {
 			r.fail(a.err)
 		case late < fewTries && rest(c.work, wait/2+rand.N(wait/2+1)) == nil:
 			r.tally.events.tellOften(Event{Kind: Retrying, Err: a.err.Error()})
-			if batch = r.resend(f, batch); len(batch) == 0 {
+			if batch = r.resend(f, batch, began); len(batch) == 0 {
 				return
 			}
 			continue
@@ -163,15 +161,16 @@ func (r *run) deliver(c contexts, f *feed, batch []*parcel) {
 }
 
 // resend returns what of a batch may be sent again, and records which of it may exist twice then.
-func (r *run) resend(f *feed, batch []*parcel) []*parcel {
+func (r *run) resend(f *feed, batch []*parcel, began time.Time) []*parcel {
 	var held, doubtful []*parcel
+	remembered := time.Since(began) < forgets-patience // by SQS, and so the deduplication id
 	for _, p := range batch {
 		if _, ok := r.held.keeper.receipt(p.letter.MessageID); !ok {
 			r.lose(f, p)
 			continue
 		}
 		held = append(held, p)
-		if p.lost && !p.to.FIFO && !p.doubted { // FIFO: SQS knows the deduplication id still
+		if p.lost && !p.doubted && !(p.to.FIFO && remembered) {
 			p.again = true
 			doubtful = append(doubtful, p)
 		}
@@ -204,9 +203,7 @@ func (r *run) take(c contexts, f *feed, batch []*parcel, began time.Time) (a ans
 	for i, p := range batch {
 		ls[i], ms[i] = p.letter, p.message
 	}
-	call, cancel := context.WithTimeout(c.work, takeBound)
-	ids, errs := batch[0].to.Taker.Take(call, ls, ms)
-	cancel()
+	ids, errs := batch[0].to.Taker.Take(c.work, ls, ms)
 	if len(batch) > 1 && allRejected(errs, len(batch)) {
 		return answer{alone: true}
 	}

@@ -98,15 +98,14 @@ func (d *depot) killAgain(id string, k *dying, change func(o *dlqreplay.Options)
 		d.t.Fatal(err)
 	}
 	defer func() { _ = j.Close() }() // what counts is read from the disk
-	whole, taker := d.dlq.Queue, d.to.Taker
-	d.dlq.Queue, d.to.Taker = dyingSource{whole, k}, dyingTaker{taker, k}
-	defer func() { d.dlq.Queue, d.to.Taker = whole, taker }()
-	held, err := dlqreplay.Scan(d.t.Context(), d.options())
+	scan := d.options()
+	scan.DLQ.Queue = dyingSource{d.dlq.Queue, k}
+	held, err := dlqreplay.Scan(d.t.Context(), scan)
 	if err != nil {
 		return // killed during its scan
 	}
 	o := dlqreplay.Options{
-		ReplayID: id, Held: held, Past: past, Judge: d.judge(), Event: d.event,
+		ReplayID: id, Held: held, Past: past, Judge: d.dyingJudge(k), Event: d.event,
 		Pace: dlqreplay.Pace{StopOnReturn: 1}, Journal: dyingLog{j, k}, Hurry: k.dead,
 	}
 	change(&o)

@@ -1,6 +1,7 @@
 package dlqreplay
 
 import (
+	"errors"
 	"time"
 
 	"github.com/stationmaster/worker/queue"
@@ -37,6 +38,9 @@ func (r *run) parcel(id string) *parcel {
 		return nil
 	}
 	to, err := r.o.Judge.To(l)
+	if err == nil && to == nil {
+		err = errors.New("nobody knows where it belongs; name a queue with --to")
+	}
 	if err != nil {
 		if err := r.o.Journal.Sent(nil, nil, []Refusal{{ID: id, Why: err.Error()}}); err != nil {
 			r.fail(err)
@@ -81,21 +85,27 @@ func (r *run) resumed(c contexts) (ps []*parcel) {
 		order = append(order, id)
 	}
 	r.await(c, missing)
-	var undeleted []string
+	var undeleted, gone []string
 	for _, id := range order {
-		switch state := past.State(id); {
+		switch state, held := past.State(id), r.held.find(id) != nil; {
 		case state == Deleted:
-		case state == Sent && r.held.find(id) != nil:
+		case !held && c.feed.Err() != nil:
+			// Nobody knows yet whether it is hidden or gone.
+		case state == Sent && held:
 			undeleted = append(undeleted, id)
 		case state == Sent:
 			// Deleted, and the run was killed before it could say so.
-			r.sent.deleted([]string{id})
+			gone = append(gone, id)
 		default:
 			if p := r.parcel(id); p != nil {
 				r.recall(p, state)
 				ps = append(ps, p)
 			}
 		}
+	}
+	r.sent.deleted(gone)
+	if err := r.o.Journal.Deleted(gone); err != nil {
+		r.fail(err)
 	}
 	for len(undeleted) > 0 {
 		n := min(len(undeleted), queue.MaxBatch)

@@ -153,10 +153,11 @@ func (s dyingSource) ChangeVisibility(ctx context.Context, handles []queue.Recei
 // kill runs a replay to its death, and returns its id.
 func (d *depot) kill(k *dying, change func(o *dlqreplay.Options)) string {
 	d.t.Helper()
-	whole, taker := d.dlq.Queue, d.to.Taker
-	d.dlq.Queue, d.to.Taker = dyingSource{whole, k}, dyingTaker{taker, k}
+	whole := d.dlq.Queue
+	d.dlq.Queue = dyingSource{whole, k}
 	o := d.begin()
 	d.dlq.Queue = whole
+	o.Judge = d.dyingJudge(k)
 	j := o.Journal.(*dlqreplay.Journal)
 	o.Journal, o.Hurry = dyingLog{j, k}, k.dead
 	if change != nil {
@@ -165,11 +166,17 @@ func (d *depot) kill(k *dying, change func(o *dlqreplay.Options)) string {
 	if _, err := dlqreplay.Run(d.t.Context(), o); err != nil && !errors.Is(err, errDead) {
 		d.t.Fatal(err)
 	}
-	d.to.Taker = taker
 	if err := j.Close(); err != nil {
 		d.t.Fatal(err)
 	}
 	return j.ID()
+}
+
+// dyingJudge sends everything to the depot's queue, until it is dead.
+func (d *depot) dyingJudge(k *dying) dlqreplay.Judge {
+	to := *d.to
+	to.Taker = dyingTaker{to.Taker, k}
+	return dlqreplay.Judge{To: func(*dlqreplay.Letter) (*dlqreplay.Destination, error) { return &to, nil }}
 }
 
 // resume goes on with a run as another process would.
@@ -333,6 +340,50 @@ func TestAResumedRunKnowsItsReturns(t *testing.T) {
 		}
 		if r.Outcome != dlqreplay.Completed || r.Returned != first.Returned || r.Replayed != 100 || r.Whole() {
 			t.Errorf("first %s\nthen  %s", fmt.Sprintf("%+v", first), fmt.Sprintf("%+v", r))
+		}
+	})
+}
+
+// A run that is killed after its letters are deleted, and before it can say so, leaves nothing to wait for
+// the second time.
+func TestWhatIsFoundDeletedIsRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepot(t, "work")
+		d.sendPlain(30)
+		id := d.kill(newDying(at("deleted", 0)), func(o *dlqreplay.Options) { o.Pace.Loops = 1 })
+		if r := d.resume(id, nil); !r.Whole() {
+			t.Fatalf("%+v", r)
+		}
+		began := time.Now()
+		if r := d.resume(id, nil); !r.Whole() || time.Since(began) > 10*time.Second {
+			t.Errorf("after %s: %+v", time.Since(began), r)
+		}
+	})
+}
+
+// Interrupted while it waits for what is hidden, a resumed run leaves that for the next one.
+func TestAnInterruptedWaitGivesNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepot(t, "work")
+		d.sendPlain(30)
+		id := d.kill(newDying(at("send", 0)), nil)
+		j, past, err := d.store.Resume(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		r := d.runIn(ctx, dlqreplay.Options{
+			ReplayID: id, Held: d.scan(nil), Past: past, Judge: d.judge(), Pace: dlqreplay.Pace{StopOnReturn: 1}, Journal: j,
+		})
+		if r.Outcome != dlqreplay.Interrupted || r.Left != 30 || r.Gone != 0 {
+			t.Errorf("%+v", r)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if r := d.resume(id, nil); !r.Whole() || r.Replayed != 30 {
+			t.Errorf("%+v", r)
 		}
 	})
 }

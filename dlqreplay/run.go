@@ -49,6 +49,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	var report *Report
 	select {
 	case <-ended:
+		if ctx.Err() != nil {
+			r.halt.because(Interrupted, "interrupted") // who was to say so may not have come to it
+		}
 		report = r.finish(c.work) //nolint:contextcheck // its contexts travel in c
 	case <-o.Hurry:
 		report = r.abandon(ended)

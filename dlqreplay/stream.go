@@ -186,6 +186,9 @@ func (s *stream) choose(c contexts, l *candidate) (*parcel, error) {
 	if began := r.frozen(); !l.Sent.Before(began) || !l.Died().Before(began) {
 		return nil, nil //nolint:nilnil // it died while the run was on
 	}
+	if limit := r.o.Judge.Limit; limit > 0 && r.tally.so().Selected >= limit {
+		return nil, nil //nolint:nilnil // there are enough
+	}
 	s.choosing.Lock()
 	defer s.choosing.Unlock()
 	matched, err := s.chosen.match(c.work, l)

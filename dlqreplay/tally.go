@@ -42,8 +42,13 @@ type sample struct {
 }
 
 func newTally(o *Options) *tally {
+	events := o.Held.keeper.events
+	if events == nil {
+		events = tell(o.Event)
+	}
+	events.to(o.Event)
 	return &tally{
-		events: tell(o.Event), failures: map[string]*Failures{}, phase: phaseReplay,
+		events: events, failures: map[string]*Failures{}, phase: phaseReplay,
 		report: Report{ReplayID: o.ReplayID, Journal: o.Journal.Path(), To: map[string]int{}},
 	}
 }

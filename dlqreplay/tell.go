@@ -18,23 +18,36 @@ type teller struct {
 
 func tell(f func(Event)) *teller { return &teller{f: f, last: map[EventKind]time.Time{}} }
 
+// to tells f from now on: a scan and the run of what it holds speak in turn.
+func (t *teller) to(f func(Event)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.f = f
+}
+
 func (t *teller) tell(e Event) {
-	if t == nil || t.f == nil {
+	if t == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.f == nil {
+		return
+	}
 	e.At = time.Now()
 	t.f(e)
 }
 
 // tellOften leaves out what comes too soon after another of its kind.
 func (t *teller) tellOften(e Event) {
-	if t == nil || t.f == nil {
+	if t == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.f == nil {
+		return
+	}
 	e.At = time.Now()
 	if last, told := t.last[e.Kind]; told && e.At.Sub(last) < often {
 		return
