@@ -13,6 +13,7 @@ import (
 
 	"github.com/stationmaster/worker/dlqreplay"
 	"github.com/stationmaster/worker/localaws"
+	"github.com/stationmaster/worker/queue"
 )
 
 // What goes wrong with a mover of 3,000 messages, and what it leaves behind.
@@ -228,5 +229,100 @@ func TestHurryEndsTheRunAtOnceAndSaysWhatStaysHidden(t *testing.T) {
 		}
 		<-time.After(holdFor + time.Minute)
 		d.conserved(100, 20) // two batches were on their way
+	})
+}
+
+// picky is a Taker with an opinion of its own on each message.
+type picky struct {
+	dlqreplay.Taker
+	refuses func(body string) error
+	whole   bool // one refusal is the whole batch's
+}
+
+func (p picky) Take(ctx context.Context, ls []*dlqreplay.Letter, ms []queue.Message) (made []string, errs []error) {
+	made, errs = make([]string, len(ms)), make([]error, len(ms))
+	for i := range ms {
+		errs[i] = p.refuses(ms[i].Body)
+		if errs[i] != nil && p.whole {
+			return made, queue.Each(errs[i], len(ms))
+		}
+	}
+	for i := range ms {
+		if errs[i] == nil {
+			ids, err := p.Taker.Take(ctx, ls[i:i+1], ms[i:i+1])
+			made[i], errs[i] = ids[0], queue.At(err, 0)
+		}
+	}
+	return made, errs
+}
+
+func TestOneMessageAtFaultDoesNotKeepTheOthers(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		err   error
+		whole bool
+	}{
+		{"it fails for ever, for what should pass", errors.New("InternalError"), false},
+		{"it is refused", queue.ErrRejected, false},
+		{"its whole batch is refused", queue.ErrRejected, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDepot(t, "work")
+				d.sendPlain(100)
+				o := d.begin()
+				o.Pace.Rate = 50
+				d.to.Taker = picky{d.to.Taker, func(body string) error {
+					if body == `{"n":42}` {
+						return row.err
+					}
+					return nil
+				}, row.whole}
+				r := d.run(o)
+				if r.Outcome != dlqreplay.Completed || r.Replayed != 99 || r.Failed != 1 || r.Ambiguous != 0 || r.Took > time.Minute {
+					t.Errorf("%+v", r)
+				}
+				d.conserved(100, 0)
+			})
+		})
+	}
+}
+
+func TestEachLetterGoesToItsOwnDestination(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepot(t, "work")
+		d.sendPlain(100)
+		other := newDepot(t, "other")
+		o := d.begin()
+		o.Judge.To = func(l *dlqreplay.Letter) (*dlqreplay.Destination, error) {
+			switch l.MessageID[0] % 4 {
+			case 0:
+				return nil, errors.New("nobody knows where it belongs")
+			case 1:
+				return other.to, nil
+			}
+			return d.to, nil
+		}
+		r := d.run(o)
+		here, there := len(d.all(d.workURL)), len(other.all(other.workURL))
+		if here != r.To["work"] || there != r.To["other"] || here+there+r.Failed != 100 || here == 0 || there == 0 || r.Failed == 0 {
+			t.Errorf("%d here, %d there: %+v", here, there, r)
+		}
+		d.holds(int64(r.Failed), 0)
+	})
+}
+
+// A watch that is refused says so; what is sent is sent all the same.
+func TestAWatchThatIsRefusedIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepot(t, "work")
+		d.sendPlain(30)
+		o := d.begin()
+		o.Pace = careful()
+		d.once("ReceiveMessage", d.url, 1e6, localaws.Fault{Status: 403, Code: "AccessDenied"})
+		r := d.run(o)
+		if told := d.told(dlqreplay.Unobserved); !r.Whole() || len(told) != 1 || !strings.Contains(told[0].Why, "access denied") {
+			t.Errorf("%v, %+v", told, r)
+		}
 	})
 }

@@ -170,7 +170,7 @@ func (r *run) resend(f *feed, batch []*parcel, began time.Time) []*parcel {
 			continue
 		}
 		held = append(held, p)
-		if p.lost && !p.doubted && !(p.to.FIFO && remembered) {
+		if p.lost && !p.doubted && (!p.to.FIFO || !remembered) {
 			p.again = true
 			doubtful = append(doubtful, p)
 		}

@@ -42,7 +42,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	defer done()
 	r.tally.events.tell(Event{Kind: JournalAt, Path: o.Journal.Path()})
 	ended := make(chan struct{})
-	go func() { //nolint:contextcheck // its contexts travel in c
+	go func() {
 		defer close(ended)
 		r.work(c)
 	}()
