@@ -20,10 +20,7 @@ func (r *replaying) mayAsk() error {
 // ask asks on the terminal, and returns the answer in small letters. No answer is the empty one.
 func (r *replaying) ask(ctx context.Context, question string) (string, error) {
 	r.screen.rest()
-	fmt.Fprint(r.s.stderr, wrapped(question, r.s.columns, 0))
-	if strings.HasSuffix(question, " ") {
-		fmt.Fprint(r.s.stderr, " ")
-	}
+	fmt.Fprint(r.s.stderr, strings.TrimRight(wrapped(question, r.s.columns, 0), " "), " ")
 	type line struct {
 		text string
 		err  error
@@ -42,6 +39,9 @@ func (r *replaying) ask(ctx context.Context, question string) (string, error) {
 		return "", context.Cause(ctx)
 	case l := <-answered:
 		text := strings.ToLower(strings.TrimSpace(l.text))
+		if !r.s.terminal && l.err == nil {
+			fmt.Fprintln(r.s.stderr, text) // nobody has typed it here
+		}
 		if l.err != nil && !errors.Is(l.err, io.EOF) {
 			return "", fmt.Errorf("read the answer: %w", l.err)
 		}

@@ -34,8 +34,7 @@ func (r *replaying) resumed(ctx context.Context, j *dlqreplay.Journal, past *dlq
 		}
 	}
 	if len(unfinished) == 0 {
-		r.screen.must(fmt.Sprintf("%s has nothing left to do: all %d are done.", j.ID(), past.Len()))
-		return nil
+		return r.nothingLeft(j, past)
 	}
 	r.restore(h)
 	to := h.To
@@ -87,6 +86,26 @@ func (r *replaying) resumed(ctx context.Context, j *dlqreplay.Journal, past *dlq
 		return err
 	}
 	return errors.Join(err, r.reported(a, report))
+}
+
+// nothingLeft says that a run is over. One that was killed at its end gets the report that it could not
+// write any more.
+func (r *replaying) nothingLeft(j *dlqreplay.Journal, past *dlqreplay.Past) error {
+	report := past.Report
+	if report == nil {
+		report = &dlqreplay.Report{
+			ReplayID: j.ID(), Journal: j.Path(), Outcome: dlqreplay.Completed, Selected: past.Len(), Replayed: past.Count(dlqreplay.Deleted),
+			Failed: past.Count(dlqreplay.Refused), Ambiguous: past.Ambiguous, Returned: past.Returned, Returns: past.Returns, To: past.To(),
+		}
+		if err := j.End(report); err != nil {
+			return err
+		}
+	}
+	if r.s.json {
+		return r.s.encode(dlqreplay.Event{At: r.now, Kind: dlqreplay.Ended, Report: report})
+	}
+	r.screen.must(fmt.Sprintf("%s has nothing left to do: all %d are done.", j.ID(), past.Len()))
+	return nil
 }
 
 // restore takes the options that a run had.

@@ -92,7 +92,7 @@ func (c *screen) move(e dlqreplay.Event) {
 		c.said, c.told = e.At, label
 		return
 	}
-	if e.At.Sub(c.said) < lineEvery && c.told == label && (e.Total == 0 || e.Done < e.Total || e.Kind == dlqreplay.Settling) {
+	if e.At.Sub(c.said) < lineEvery && c.told == label && (e.Total == 0 || e.Done != e.Total || e.Kind == dlqreplay.Settling) {
 		return
 	}
 	if c.told == c.moving {
@@ -117,7 +117,7 @@ func (c *screen) keep() {
 // state is the moving line of an event.
 func (c *screen) state(e dlqreplay.Event) string {
 	of := fmt.Sprint(e.Done)
-	if e.Total > 0 {
+	if e.Total >= e.Done && e.Total > 0 { // a run that goes on receiving knows no total
 		of = fmt.Sprintf("%d/%d", e.Done, e.Total)
 	}
 	returned := fmt.Sprintf("%d returned", e.Returned)
@@ -144,10 +144,12 @@ func (c *screen) state(e dlqreplay.Event) string {
 	default:
 	}
 	text := of + rateOf(e)
-	if e.Rate > 0 && e.Total > 0 {
+	if e.Rate > 0 && e.Total > e.Done {
 		text += fmt.Sprintf("  eta %s", lasting(time.Duration(float64(e.Total-e.Done)/e.Rate*float64(time.Second)).Round(time.Second)))
 	}
-	text += fmt.Sprintf("   returned %d", e.Returned)
+	if c.watched() {
+		text += fmt.Sprintf("   returned %d", e.Returned)
+	}
 	if e.Backlog > 0 {
 		text += fmt.Sprintf("   backlog %d", e.Backlog)
 	}
@@ -156,6 +158,9 @@ func (c *screen) state(e dlqreplay.Event) string {
 	}
 	return fit(padded("  "+c.verb, labelled-1)+" "+text, c.width)
 }
+
+// watched reports whether anything can come back.
+func (c *screen) watched() bool { return c.verb == "replay" || c.verb == "import" }
 
 func rateOf(e dlqreplay.Event) string {
 	if e.Rate <= 0 {

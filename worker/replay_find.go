@@ -117,14 +117,17 @@ func (r *Replay) find(ctx context.Context) error {
 }
 
 func (r *Replay) findDeadLetters(ctx context.Context, at *place) error {
+	target, _ := at.target()
+	configured, isConfigured := r.configured(at.name)
+	if target != "" && isConfigured {
+		return r.useDLQ(ctx, at, target)
+	}
 	sources, err := r.sourcesOf(ctx, at)
 	if err != nil {
 		return err
 	}
-	target, _ := at.target()
-	configured, isConfigured := r.configured(at.name)
 	switch {
-	case target != "" && (len(sources) == 0 || isConfigured):
+	case target != "" && len(sources) == 0:
 		return r.useDLQ(ctx, at, target)
 	case len(sources) > 0:
 		r.sources = sources
@@ -168,6 +171,9 @@ func (r *Replay) configured(name string) (dlq string, ok bool) {
 // sourcesOf finds the queues whose redrive policy, or whose configuration, names a dead-letter queue.
 func (r *Replay) sourcesOf(ctx context.Context, dlq *place) ([]*place, error) {
 	urls, err := r.op.api.DeadLetterSources(ctx, dlq.url)
+	if target, _ := dlq.target(); errors.Is(err, queue.ErrDenied) && target != "" {
+		err = nil // it is a source itself, as it seems
+	}
 	if errors.Is(err, queue.ErrDenied) {
 		r.Notes = append(r.Notes, "sqs:ListDeadLetterSourceQueues is denied: only the queues of the configuration are known")
 	} else if err != nil {
