@@ -19,7 +19,7 @@ func (s *state) topologyCommand() *cobra.Command {
 
 func (s *state) planCommand() *cobra.Command {
 	var addr string
-	var prune bool
+	var prune, others bool
 	cmd := &cobra.Command{
 		Use: "plan", Short: "Say what apply would change, and why",
 		Long: `Say what apply would change, and why, and change nothing. It is apply itself, run on what was
@@ -45,7 +45,7 @@ Exit codes: 0 no change, 3 changes are wanted.`,
 					return err
 				}
 			}
-			if err := s.planned(o.Where, plan, doomed); err != nil {
+			if err := s.planned(o.Where, plan, doomed, others); err != nil {
 				return err
 			}
 			if len(plan.Changes) > 0 || deletions(doomed) > 0 {
@@ -55,6 +55,7 @@ Exit codes: 0 no change, 3 changes are wanted.`,
 		},
 	}
 	cmd.Flags().BoolVar(&prune, "prune", false, "say also what apply --prune would delete")
+	cmd.Flags().BoolVar(&others, "others", false, "say what others have to see to, also when nothing is to be changed")
 	cmd.Flags().StringVar(&addr, "aws-addr", worker.DefaultDevAddr, "where to look for a dev worker")
 	return cmd
 }

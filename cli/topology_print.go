@@ -27,7 +27,7 @@ func (s *state) changed(c topology.Change) {
 }
 
 // planned prints a plan.
-func (s *state) planned(where string, p *topology.Plan, doomed []topology.Doomed) error {
+func (s *state) planned(where string, p *topology.Plan, doomed []topology.Doomed, others bool) error {
 	if s.json {
 		changes, others, unwanted, pending := []change{}, []errand{}, []unwanted{}, []string{}
 		for _, c := range p.Changes {
@@ -58,7 +58,11 @@ func (s *state) planned(where string, p *topology.Plan, doomed []topology.Doomed
 		s.doomed(d)
 	}
 	s.pending(p.Pending)
-	s.errands(p.Errands)
+	if others || len(p.Changes) > 0 {
+		s.errands(p.Errands)
+	} else if n := len(p.Errands); n > 0 {
+		s.printf("others have to see to %s, which cannot be seen from here: %s topology plan --others\n", count(n, "thing"), s.name)
+	}
 	switch n := deletions(doomed); {
 	case len(p.Changes) == 0 && n == 0:
 		s.printf("nothing to change: %d as configured\n", p.Unchanged)

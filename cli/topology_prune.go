@@ -29,7 +29,7 @@ func (s *state) doomed(d topology.Doomed) {
 	if d.Kept != "" {
 		sign = "="
 	}
-	s.printf("%s %-12s  %s: delete\n                because it %s\n", sign, d.Kind, d.Name, strings.TrimPrefix(d.Why, "it "))
+	s.printf("%s %-12s  %s: delete\n                because %s\n", sign, d.Kind, d.Name, d.Why)
 	for _, line := range []string{d.Holds, d.Kept} {
 		if line != "" {
 			s.printf("                %s\n", line)

@@ -129,6 +129,17 @@ func TestPlanApplyAndPlanAgain(t *testing.T) {
 	}
 }
 
+func TestWhatOthersHaveToDoIsOneLineWhenNothingIsToBeChanged(t *testing.T) {
+	a := newAccount(t)
+	a.run(moreFile, "", "topology", "apply")
+	if out, _, _ := a.run(moreFile, "", "topology", "plan"); !strings.Contains(out, "others have to see to 1 thing, which cannot be seen from here: worker topology plan --others\n") || strings.Contains(out, "aws lambda") {
+		t.Errorf("plan\n%s", out)
+	}
+	if out, _, _ := a.run(moreFile, "", "topology", "plan", "--others"); !strings.Contains(out, "aws lambda add-permission") {
+		t.Errorf("plan --others\n%s", out)
+	}
+}
+
 func TestPruneShowsAsksAndDeletes(t *testing.T) {
 	a := newAccount(t)
 	a.run(moreFile, "", "topology", "apply")

@@ -104,26 +104,22 @@ func (l *layout) subscriptionErrands(s Subscription, state *State) []Errand {
 			}),
 		}}
 	case "email", "email-json":
-		if !inForce(l, s, state) {
+		if !l.exists(s, state) {
 			return []Errand{{For: about, What: "somebody has to click the link in the mail that SNS sends to " + s.Endpoint}}
 		}
 	case "sms":
 		return []Errand{{For: about, What: "the account has to be out of the SMS sandbox, or the number verified in it, and its spending limit not reached"}}
 	case "http", "https":
-		if !s.Served && !inForce(l, s, state) {
+		if !s.Served && !l.exists(s, state) {
 			return []Errand{{For: about, What: "whoever answers at " + s.Endpoint + " has to confirm the subscription"}}
 		}
 	}
 	return nil
 }
 
-// inForce tells whether a subscription is there and confirmed.
-func inForce(l *layout, s Subscription, state *State) bool {
-	if state == nil || state.Topics[s.Topic] == nil {
-		return false
-	}
-	found := state.Topics[s.Topic].Find(l.endpoint(s))
-	return found != nil && !found.Pending()
+// exists tells whether a subscription is there; one that is pending says by itself what it waits for.
+func (l *layout) exists(s Subscription, state *State) bool {
+	return state != nil && state.Topics[s.Topic] != nil && state.Topics[s.Topic].Find(l.endpoint(s)) != nil
 }
 
 // queueErrands are what the owner of a queue that is not ours has to do.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/stationmaster/worker/queue"
 )
@@ -30,7 +29,7 @@ func (t Topology) Plan(ctx context.Context, aws Reader, account Account) (*Plan,
 	l := t.layout(account)
 	state, err := l.observe(ctx, aws, ObserveOptions{Brief: true})
 	if err == nil {
-		err = state.unknown()
+		err = l.unknown(state)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("plan topology: %w", err)
@@ -44,8 +43,9 @@ func (t Topology) Plan(ctx context.Context, aws Reader, account Account) (*Plan,
 	return &Plan{Changes: a.result.Changed, Unchanged: a.result.Unchanged, Pending: a.result.Pending, Errands: errands}, nil
 }
 
-// unknown is all that could not be read: what Apply would do depends on it.
-func (s *State) unknown() error {
+// unknown is all that could not be read and that Apply would read: what it would do depends on it. Of
+// what is somebody else's it wants no more than to find it.
+func (l *layout) unknown(s *State) error {
 	var all []error
 	note := func(errs ...error) {
 		for _, err := range errs {
@@ -54,13 +54,18 @@ func (s *State) unknown() error {
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Queues)) {
-		note(s.Queues[name].Err, s.Queues[name].TagsErr)
+	for _, q := range l.queues {
+		if have := s.Queues[q.Name]; !q.Unmanaged || have.URL == "" {
+			note(have.Err, have.TagsErr)
+		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Topics)) {
-		t := s.Topics[name]
-		note(t.Err, t.ListErr, t.TagsErr)
-		for _, sub := range t.Subscriptions {
+	for _, t := range l.ordered {
+		have := s.Topics[t.Name]
+		if !t.Unmanaged {
+			note(have.Err, have.TagsErr)
+		}
+		note(have.ListErr)
+		for _, sub := range have.Subscriptions {
 			note(sub.Err)
 		}
 	}

@@ -217,6 +217,34 @@ func TestAPlanTellsAllThatItMayNotRead(t *testing.T) {
 	})
 }
 
+// Of what is somebody else's a plan needs no more than Apply does: to find it.
+func TestAPlanNeedsNoAttributesOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t)
+		k.make(t, "theirs", nil)
+		if _, err := k.CreateTopic(t.Context(), "their-topic", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, action := range []string{"GetQueueAttributes", "GetTopicAttributes"} {
+			k.server.Control(action, func(r *localaws.Request) *localaws.Fault {
+				if strings.Contains(r.Target, "their") {
+					return &localaws.Fault{Status: http.StatusForbidden, Code: "AccessDenied", Message: "no"}
+				}
+				return nil
+			})
+		}
+		want := topology.Topology{
+			Topics:        []topology.Topic{{Name: "their-topic", Unmanaged: true}},
+			Queues:        []topology.Queue{{Name: "theirs", Unmanaged: true}, {Name: "ours"}},
+			Subscriptions: []topology.Subscription{{Topic: "their-topic", Queue: "theirs"}, {Topic: "their-topic", Queue: "ours"}},
+		}
+		p := k.plan(t, want)
+		if r := k.apply(t, want); cmp.Diff(p.Changes, r.Changed) != "" || len(r.Changed) != 4 {
+			t.Errorf("planned %v, done %v", p.Changes, r.Changed)
+		}
+	})
+}
+
 // A plan of 50 queues, their dead-letter queues and their subscriptions, 15 ms from AWS. The time is that
 // of the test's clock: what the requests and the rates cost.
 func TestAPlanOfFiftyQueues(t *testing.T) {

@@ -128,7 +128,7 @@ func (u *unwanted) queue(ctx context.Context, url string) error {
 		return err
 	}
 	q := doomedQueue{dlq: target(have[attrRedrive])}
-	q.Doomed = Doomed{Kind: "queue", Name: lastPart(have["QueueArn"]), Why: "has the tag " + OwnerTag + "=" + u.owner + " and is not declared", arn: have["QueueArn"], url: url}
+	q.Doomed = Doomed{Kind: "queue", Name: lastPart(have["QueueArn"]), Why: "it has the tag " + OwnerTag + "=" + u.owner + " and is not declared", arn: have["QueueArn"], url: url}
 	q.Held, q.Holds = held(have)
 	for _, source := range sources {
 		tags, err := u.aws.QueueTags(ctx, source)
@@ -210,7 +210,7 @@ func (u *unwanted) findTopics(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d := Doomed{Kind: "topic", Name: name, Why: "has the tag " + OwnerTag + "=" + u.owner + " and is not declared", Holds: "nobody is subscribed", arn: arn}
+		d := Doomed{Kind: "topic", Name: name, Why: "it has the tag " + OwnerTag + "=" + u.owner + " and is not declared", Holds: "nobody is subscribed", arn: arn}
 		for _, s := range listed {
 			if isARN(s.ARN) {
 				d.Held++

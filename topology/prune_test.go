@@ -62,7 +62,7 @@ func TestPruneShowsWhatItHoldsAndDeletesInTheReverseOrder(t *testing.T) {
 		if calls := k.took(); len(calls) > 0 {
 			t.Errorf("looking has changed something: %v", texts(calls))
 		}
-		const tagged = "has the tag stationmaster=mail-team and is not declared"
+		const tagged = "it has the tag stationmaster=mail-team and is not declared"
 		want := []string{
 			"subscription old → email: its topic goes",
 			"subscription invitations → audit: its queue is ours, and the subscription is not declared",
