@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/stationmaster/worker/jobs"
 	"github.com/stationmaster/worker/localaws"
+	"github.com/stationmaster/worker/retry"
 	"github.com/stationmaster/worker/worker"
 )
 
@@ -26,6 +29,8 @@ type account struct {
 	t      *testing.T
 	server *localaws.Server
 	writes []string
+
+	environ []string
 }
 
 func newAccount(t *testing.T) *account {
@@ -54,9 +59,12 @@ func (a *account) run(file, answer string, args ...string) (stdout, stderr strin
 	}
 	registry := jobs.NewRegistry()
 	jobs.AddJobTo(registry, "picky", func() *picky { return &picky{} })
+	jobs.AddTo(registry, "hopeless", func(context.Context, *jobs.Message[map[string]any]) error {
+		return retry.Never(errors.New("no hope"))
+	})
 	var out, errs bytes.Buffer
 	s := &state{
-		name: "worker", args: append(args, "--config", path), stdin: strings.NewReader(answer), stdout: &out, stderr: &errs,
+		name: "worker", args: append(args, "--config", path), environ: a.environ, stdin: strings.NewReader(answer), stdout: &out, stderr: &errs,
 		signals: func() (<-chan os.Signal, func()) { return nil, func() {} },
 		options: []worker.Option{func(o *worker.Options) {
 			o.Jobs = registry

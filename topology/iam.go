@@ -180,9 +180,9 @@ func (w *permissions) operator() {
 
 func (w *permissions) replayer() {
 	w.allow("TakeDeadLetters", w.dead, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",
-		"sqs:StartMessageMoveTask", "sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:ListDeadLetterSourceQueues")
+		"sqs:StartMessageMoveTask", "sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks")
 	w.allow("SendBack", w.worked, "sqs:SendMessage")
-	w.allow("FindQueues", w.queues, "sqs:GetQueueUrl", "sqs:GetQueueAttributes")
+	w.allow("FindQueues", w.queues, "sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ListDeadLetterSourceQueues")
 	w.allow("FindSubscriptions", everywhere, "sns:ListSubscriptions", "sns:GetSubscriptionAttributes")
 	w.keys("Keys", w.queueKeys(nil), "kms:Decrypt", "kms:GenerateDataKey")
 }
