@@ -31,6 +31,7 @@ var floors = []room{
 	{pattern: "jobs/all", floor: 6},
 
 	{pattern: "internal/telemetry", floor: 4},
+	{pattern: "doctor", floor: 4},
 	{pattern: "jobs/jobstest", floor: 4},
 	{pattern: "jobs/internal/*", floor: 4}, // what the bundled jobs share
 
