@@ -95,6 +95,7 @@ type Unknown struct {
 type Report struct {
 	Findings []Finding `json:"findings"` // the worst first, then by code and subject
 	Unknown  []Unknown `json:"unknown"`
+	Proofs   []Proof   `json:"canary,omitempty"` // when canaries were sent
 	// Topics, Queues and Subscriptions are how many were looked at.
 	Topics        int `json:"topics"`
 	Queues        int `json:"queues"`
@@ -108,10 +109,18 @@ const (
 	ExitLost     = 4
 )
 
-// ExitCode is 4 when messages would be lost, and 3 when there are other findings or AWS refused to
-// answer: what could not be looked at is not healthy.
+// ExitCode is 4 when messages would be lost or a canary has not arrived, and 3 when there are other
+// findings or AWS refused to answer: what could not be looked at is not healthy.
 func (r *Report) ExitCode() int {
 	code := ExitHealthy
+	for _, p := range r.Proofs {
+		if !p.Arrived && p.Err == nil {
+			return ExitLost
+		}
+		if p.Err != nil {
+			code = ExitWarnings
+		}
+	}
 	for _, f := range r.Findings {
 		if f.Severity == Critical {
 			return ExitLost
