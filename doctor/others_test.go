@@ -328,7 +328,7 @@ func TestDeniedIsUnknown(t *testing.T) {
 		},
 		"sqs:ListMessageMoveTasks": func(s *topology.State, _ *doctor.Options) { s.Queues["mail-dlq"].TasksErr = queue.ErrDenied },
 		"kms:DescribeKey":          key(recordedKeys{Err: queue.ErrDenied}),
-		"cloudwatch:DescribeAlarmsForMetric": func(s *topology.State, o *doctor.Options) {
+		"cloudwatch:DescribeAlarms": func(s *topology.State, o *doctor.Options) {
 			s.Topics["orders"].Attributes["SQSFailureFeedbackRoleArn"] = "arn:aws:iam::000000000000:role/logs"
 			o.Local, o.Alarms = false, recordedAlarms{err: queue.ErrDenied}
 		},

@@ -194,7 +194,7 @@ func (e *examiner) alarm(ctx context.Context, q *topology.QueueState) {
 	for _, metric := range metrics {
 		some, err := e.o.Alarms.AlarmsOn(ctx, metric, q.Name)
 		if err != nil {
-			e.refused(err, "cloudwatch:DescribeAlarmsForMetric", "queue "+q.Name, "Q-11", "Q-12")
+			e.refused(err, "cloudwatch:DescribeAlarms", "queue "+q.Name, "Q-11", "Q-12")
 			return
 		}
 		found = append(found, some...)

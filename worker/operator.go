@@ -28,6 +28,7 @@ type Operator struct {
 	Dev bool
 
 	loaded  *config.Loaded
+	cfg     aws.Config
 	api     *awsapi.Client
 	account topology.Account
 	client  *publish.Client
@@ -47,7 +48,7 @@ func OpenOperator(ctx context.Context, o Options, devAddr string) (*Operator, er
 	if err != nil {
 		return nil, err
 	}
-	p.api, p.settle = awsapi.New(cfg, awsapi.Options{}), settleFor(cfg)
+	p.cfg, p.api, p.settle = cfg, awsapi.New(cfg, awsapi.Options{}), settleFor(cfg)
 	if p.account, err = identify(ctx, p.api, cfg); err != nil {
 		return nil, err
 	}
