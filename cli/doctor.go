@@ -191,8 +191,8 @@ func (s *state) catalogue() error {
 	return nil
 }
 
-// columns is how wide the report may be: what the shell says, else what most terminals have.
-func (s *state) columns() int {
+// pageWidth is how wide the report may be: what the shell says, else what most terminals have.
+func (s *state) pageWidth() int {
 	const usual, least = 100, 40
 	text, _ := s.lookup("COLUMNS")
 	if n, err := strconv.Atoi(text); err == nil && n >= least {

@@ -27,8 +27,8 @@ func (s *state) examined(where string, r *doctor.Report) error {
 			*doctor.Report
 		}{where, r.ExitCode(), r})
 	}
-	p := &page{width: s.columns()}
-	p.line(0, where+" · "+count(r.Topics, "topic")+", "+count(r.Queues, "queue")+" with dead-letter queues, "+count(r.Subscriptions, "subscription"))
+	p := &page{width: s.pageWidth()}
+	p.line(0, where+" · "+count(r.Topics, "topic")+", "+count(r.Queues, "queue")+", "+count(r.DeadLetterQueues, "dead-letter queue")+", "+count(r.Subscriptions, "subscription"))
 	for _, severity := range doctor.Severities() {
 		p.findings(severity, r.Findings)
 	}
@@ -128,18 +128,16 @@ func (p *page) unknown(all []doctor.Unknown) {
 			p.WriteString("\n?  ")
 			p.line(indent, "unknown, which is not the same as right")
 		}
-		p.WriteString("\n   ")
-		p.line(indent, codeList(u.Codes)+": "+u.Reason)
-		p.WriteString("   ")
-		p.line(indent, subjects(u.Subjects))
+		text := codeList(u.Codes) + "  " + subjects(u.Subjects) + ": " + u.Reason
 		if u.Mend != "" {
-			p.WriteString("   ")
-			p.line(indent, "to know: "+u.Mend)
+			text += "; " + u.Mend
 		}
+		p.WriteString("\n   ")
+		p.line(indent, text)
 	}
 }
 
-// codeList says codes in short: a run of the same letter as "Q-01 to Q-04".
+// codeList says codes in short.
 func codeList(codes []string) string {
 	const most = 8
 	if len(codes) > most {

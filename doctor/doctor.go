@@ -96,10 +96,11 @@ type Report struct {
 	Findings []Finding `json:"findings"` // the worst first, then by code and subject
 	Unknown  []Unknown `json:"unknown"`
 	Proofs   []Proof   `json:"canary,omitempty"` // when canaries were sent
-	// Topics, Queues and Subscriptions are how many were looked at.
-	Topics        int `json:"topics"`
-	Queues        int `json:"queues"`
-	Subscriptions int `json:"subscriptions"`
+	// How many were looked at.
+	Topics           int `json:"topics"`
+	Queues           int `json:"queues"`
+	DeadLetterQueues int `json:"dead_letter_queues"`
+	Subscriptions    int `json:"subscriptions"`
 }
 
 // The exit codes of an examination.

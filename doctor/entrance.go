@@ -208,12 +208,22 @@ func (e *examiner) admits(l *line, q *topology.QueueState) {
 
 // fate is what becomes of a message that cannot be delivered.
 func (l *line) fate() string {
+	to := ""
 	if l.have != nil {
-		if to := redriveOf(l.have.Attributes[attrRedrive]).Target; to != "" {
-			return "puts it into " + lastPart(to) + ", if that works"
-		}
+		to = redriveOf(l.have.Attributes[attrRedrive]).Target
 	}
-	return "throws it away; nobody sees an error"
+	switch name := lastPart(to); {
+	case to == "":
+		return "throws it away; nobody sees an error"
+	case l.net == nil || !l.net.Known() && !l.net.Missing():
+		return "puts it into " + name + ", if that works"
+	case l.net.Missing():
+		return "throws it away, since its dead-letter queue " + name + " is not there; nobody sees an error"
+	case judge(l.net.Attributes[attrPolicy], l.topic.ARN, to).code != "":
+		return "throws it away, since its dead-letter queue " + name + " refuses it too; nobody sees an error"
+	default:
+		return "puts it into its dead-letter queue " + name + ", where it waits"
+	}
 }
 
 func (e *examiner) noQueue(l *line) {

@@ -37,6 +37,7 @@ type line struct {
 	// protocol and endpoint are as SNS spells them; queue is nil for any other protocol than sqs.
 	protocol, endpoint string
 	queue              *topology.QueueState
+	net                *topology.QueueState // where goes what cannot be delivered; nil: nowhere that was read
 }
 
 // suffers are the declared queues of the line.
@@ -72,7 +73,14 @@ func newExaminer(o Options) *examiner {
 		}
 	}
 	e.note()
-	e.report.Topics, e.report.Queues, e.report.Subscriptions = len(e.state.Topics), len(e.state.Queues), len(o.Topology.Subscriptions)
+	e.report.Topics, e.report.Subscriptions = len(e.state.Topics), len(o.Topology.Subscriptions)
+	for _, q := range e.state.Queues {
+		if e.catches(q) {
+			e.report.DeadLetterQueues++
+		} else {
+			e.report.Queues++
+		}
+	}
 	return e
 }
 
@@ -94,7 +102,9 @@ func (e *examiner) lineOf(s topology.Subscription) (line, bool) {
 	if strings.HasPrefix(l.endpoint, "arn:") {
 		l.name = s.Topic + " → " + lastPart(l.endpoint)
 	}
-	l.have = t.Find(l.protocol, l.endpoint)
+	if l.have = t.Find(l.protocol, l.endpoint); l.have != nil {
+		l.net = e.byARN[redriveOf(l.have.Attributes[attrRedrive]).Target]
+	}
 	return l, true
 }
 

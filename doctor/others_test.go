@@ -425,7 +425,7 @@ func TestFiftyHealthyQueues(t *testing.T) {
 		if len(r.Unknown) > 0 || r.ExitCode() != doctor.ExitHealthy {
 			t.Errorf("exit code %d, unknown %+v", r.ExitCode(), r.Unknown)
 		}
-		if r.Queues != 50+50+55 || r.Topics != 5 || r.Subscriptions != 55 {
+		if r.Queues != 50 || r.DeadLetterQueues != 50+55 || r.Topics != 5 || r.Subscriptions != 55 {
 			t.Errorf("looked at %d queues, %d topics, %d subscriptions", r.Queues, r.Topics, r.Subscriptions)
 		}
 	})

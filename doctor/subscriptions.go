@@ -147,6 +147,9 @@ func (e *examiner) filter(l *line) {
 	}
 	if want != "" {
 		f.Mend.AWS = []string{setSubscription(l.have.ARN, attrScope, wantScope), setSubscription(l.have.ARN, attrFilter, want)}
+		if filter != "" && wantScope == scopes["attributes"] {
+			slices.Reverse(f.Mend.AWS) // a nested filter that is there is refused on attributes
+		}
 	}
 	e.find(f)
 }
