@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stationmaster/worker/doctor"
 	"github.com/stationmaster/worker/ingress"
 	"github.com/stationmaster/worker/internal/awsapi"
 	"github.com/stationmaster/worker/internal/config"
@@ -251,6 +252,6 @@ func isAWS(endpoint string) bool {
 
 // confirms tells a finding that is over as soon as this worker runs: on the embedded server, what it has
 // just subscribed waits for it.
-func (w *Worker) confirms(f topology.Finding) bool {
-	return w.o.embedded && f.Kind == "subscription" && slices.ContainsFunc(w.wanted.Served(w.account), func(s topology.ServedSubscription) bool { return s.Name == f.Name })
+func (w *Worker) confirms(f *doctor.Finding) bool {
+	return w.o.embedded && f.Code == "D-08" && slices.ContainsFunc(w.wanted.Served(w.account), func(s topology.ServedSubscription) bool { return "subscription "+s.Name == f.Subject })
 }

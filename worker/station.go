@@ -121,6 +121,9 @@ func (s *station) open(ctx context.Context) (*poller.Poller, map[string]string, 
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := s.w.verdict.of(ctx, s.queue.Name); err != nil {
+		return nil, nil, err
+	}
 	attributes, err := s.w.api.QueueAttributes(ctx, url)
 	if err != nil && !errors.Is(err, queue.ErrDenied) {
 		return nil, nil, withFix(err, s.queue)

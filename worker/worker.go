@@ -44,6 +44,7 @@ type Worker struct {
 	instances map[string]*jobs.Instance
 	stations  []*station
 	missing   map[string]bool // queues that did not exist when the worker was made
+	verdict   *verdict        // nil: nobody has looked
 	budget    *poller.Budget  // nil: no cap over all queues
 	suspects  poller.Lane
 	admin     *admin
@@ -128,32 +129,8 @@ func (w *Worker) lay(ctx context.Context) error {
 	if w.o.nasty {
 		return nil // what was set a moment ago has not spread, so that all of it would look wrong
 	}
-	findings, err := w.wanted.Verify(ctx, w.api, w.account)
-	if err != nil {
-		return withWay(err)
-	}
-	w.missing = map[string]bool{}
-	none := []error{errNoQueue}
-	for _, f := range findings {
-		if f.Kind == "queue" && f.Missing && f.Name == f.Queue {
-			w.missing[f.Name] = true
-			none = append(none, f)
-		}
-	}
-	if len(w.missing) > 0 && len(w.missing) == len(w.loaded.Config.Queues) {
-		return errors.Join(none...)
-	}
-	for _, f := range findings {
-		if w.confirms(f) {
-			continue
-		}
-		w.log.LogAttrs(ctx, slog.LevelError, "topology: not as configured", slog.Any("err", f))
-	}
-	return nil
+	return w.verify(ctx)
 }
-
-// errNoQueue says that a worker would have nothing to do.
-var errNoQueue = errors.New("no queue can be polled: none of them exists")
 
 // open sets up the jobs and the stations that need them.
 func (w *Worker) open(ctx context.Context) error {
