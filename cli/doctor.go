@@ -191,9 +191,12 @@ func (s *state) catalogue() error {
 	return nil
 }
 
-// pageWidth is how wide the report may be: what the shell says, else what most terminals have.
+// pageWidth is how wide the report is: as the terminal, else as the shell says, else what most have.
 func (s *state) pageWidth() int {
 	const usual, least = 100, 40
+	if s.columns >= least {
+		return min(s.columns, usual)
+	}
 	text, _ := s.lookup("COLUMNS")
 	if n, err := strconv.Atoi(text); err == nil && n >= least {
 		return n

@@ -76,9 +76,9 @@ func (k *kit) url(t *testing.T, name string) string {
 	return url
 }
 
-func (k *kit) set(t *testing.T, name, attribute, value string) {
+func (k *kit) setPolicy(t *testing.T, name, value string) {
 	t.Helper()
-	must(t, k.SetQueueAttributes(t.Context(), k.url(t, name), map[string]string{attribute: value}))
+	must(t, k.SetQueueAttributes(t.Context(), k.url(t, name), map[string]string{"Policy": value}))
 }
 
 func (k *kit) attribute(t *testing.T, name, attribute string) string {
@@ -100,9 +100,9 @@ func (k *kit) subscription(t *testing.T, topic, endpoint string) string {
 	return all[i].ARN
 }
 
-func (k *kit) publish(t *testing.T, topic, body string, attributes map[string]queue.Attribute) {
+func (k *kit) publish(t *testing.T, body string, attributes map[string]queue.Attribute) {
 	t.Helper()
-	_, err := k.Publish(t.Context(), account.TopicARN(topic), queue.Message{Body: body, Attributes: attributes})
+	_, err := k.Publish(t.Context(), account.TopicARN("orders"), queue.Message{Body: body, Attributes: attributes})
 	must(t, err)
 }
 
@@ -190,3 +190,6 @@ func many(n int) map[string]queue.Attribute {
 	}
 	return all
 }
+
+// pass lets time pass, which in a bubble of synctest takes none.
+func pass(d time.Duration) { <-time.After(d) }

@@ -51,7 +51,7 @@ func losses() map[string]loss {
 			account.QueueARN("mail"), source)
 	}
 	policy := func(text string) func(*testing.T, *kit) {
-		return func(t *testing.T, k *kit) { k.set(t, "mail", "Policy", text) }
+		return func(t *testing.T, k *kit) { k.setPolicy(t, "mail", text) }
 	}
 	raw := func(w *topology.Topology) { w.Subscriptions[0].Raw = true }
 	filtered := func(on string) func(*topology.Topology) {
@@ -103,7 +103,7 @@ func losses() map[string]loss {
 		},
 		"D-19 the net lets nobody in": {
 			code: "D-19", net: true,
-			derail: func(t *testing.T, k *kit) { k.set(t, "orders-mail-delivery-dlq", "Policy", "") },
+			derail: func(t *testing.T, k *kit) { k.setPolicy(t, "orders-mail-delivery-dlq", "") },
 		},
 	}
 }
@@ -207,10 +207,10 @@ func (l loss) publish(t *testing.T, k *kit) {
 	t.Helper()
 	if l.net {
 		policy := k.attribute(t, "mail", "Policy")
-		k.set(t, "mail", "Policy", "")
-		defer k.set(t, "mail", "Policy", policy)
+		k.setPolicy(t, "mail", "")
+		defer k.setPolicy(t, "mail", policy)
 	}
-	k.publish(t, "orders", or(l.body, "{}"), l.attributes)
+	k.publish(t, or(l.body, "{}"), l.attributes)
 }
 
 func or(s, otherwise string) string {
@@ -238,7 +238,7 @@ func TestWithoutNetTheSameMessagesAreGone(t *testing.T) {
 				if l.derail != nil {
 					l.derail(t, k)
 				}
-				k.publish(t, "orders", or(l.body, "{}"), l.attributes)
+				k.publish(t, or(l.body, "{}"), l.attributes)
 				if drops := k.lost(); len(drops) != 1 {
 					t.Errorf("lost: %v, want one", drops)
 				}
@@ -298,8 +298,8 @@ func TestPendingSubscription(t *testing.T) {
 		if err == nil {
 			t.Fatal("apply does not say that it is pending")
 		}
-		k.publish(t, "orders", "lost", nil)
-		time.Sleep(time.Minute)
+		k.publish(t, "lost", nil)
+		pass(time.Minute)
 		if m := e.last("Notification"); m.Type != "" {
 			t.Errorf("delivered: %v", m)
 		}
@@ -308,12 +308,12 @@ func TestPendingSubscription(t *testing.T) {
 			t.Fatalf("findings (-want +got):\n%s", diff)
 		}
 		_, _ = wanted.Apply(t.Context(), k.Client, account, nil) // asks again, and cannot wait here
-		time.Sleep(time.Second)
+		pass(time.Second)
 		_, err = k.ConfirmSubscription(t.Context(), account.TopicARN("orders"), e.last("SubscriptionConfirmation").Token)
 		must(t, err)
 		k.apply(t, wanted)
-		k.publish(t, "orders", "arrives", nil)
-		time.Sleep(time.Second)
+		k.publish(t, "arrives", nil)
+		pass(time.Second)
 		if m := e.last("Notification"); m.Message != "arrives" {
 			t.Errorf("got %v", m)
 		}
@@ -345,19 +345,19 @@ func TestDeadLetterQueueIsGone(t *testing.T) {
 				if receives == 20 {
 					return receives
 				}
-				time.Sleep(2 * time.Minute)
+				pass(2 * time.Minute)
 			}
 		}
-		k.publish(t, "orders", "lost", nil)
+		k.publish(t, "lost", nil)
 		if n := fail(); n != 20 {
 			t.Errorf("received %d times, want it to come again and again", n)
 		}
-		time.Sleep(5 * 24 * time.Hour)
+		pass(5 * 24 * time.Hour)
 		if got := k.bodies(t, "mail"); len(got) > 0 {
 			t.Errorf("it is still there: %q", got)
 		}
 		k.apply(t, wanted)
-		k.publish(t, "orders", "kept", nil)
+		k.publish(t, "kept", nil)
 		if n := fail(); n != 8 {
 			t.Errorf("received %d times, want 8", n)
 		}
@@ -385,7 +385,7 @@ func TestNothingApplied(t *testing.T) {
 			t.Errorf("findings (-want +got):\n%s", diff)
 		}
 		k.apply(t, wanted)
-		k.publish(t, "orders", "arrives", nil)
+		k.publish(t, "arrives", nil)
 		if got := k.bodies(t, "mail"); len(got) != 1 {
 			t.Errorf("got %q, want one message", got)
 		}

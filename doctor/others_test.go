@@ -413,7 +413,7 @@ func TestFiftyHealthyQueues(t *testing.T) {
 		k.apply(t, wanted)
 		foreign := `{"Sid":"theirs","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"sqs:SendMessage","Resource":"*"},{"Sid":"tls","Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}},`
 		policy := k.attribute(t, "queue01", "Policy")
-		k.set(t, "queue01", "Policy", strings.Replace(policy, `"Statement":[`, `"Statement":[`+foreign, 1))
+		k.setPolicy(t, "queue01", strings.Replace(policy, `"Statement":[`, `"Statement":[`+foreign, 1))
 		r := k.examine(t, wanted, func(o *doctor.Options) {
 			o.Local, o.Alarms, o.Rights = false, goodAlarms(), recordedRights{}
 			o.Keys = &recordedKeys{State: "Enabled", Policy: strings.ReplaceAll(keyPolicy("*"), "ArnEquals", "ArnLike")}
@@ -444,7 +444,7 @@ func TestBriefLook(t *testing.T) {
 		if r := brief(); len(r.Findings) > 0 {
 			t.Fatalf("healthy, and found: %v", r.Findings)
 		}
-		k.set(t, "queue03", "Policy", "")
+		k.setPolicy(t, "queue03", "")
 		r := brief()
 		if diff := cmp.Diff([]string{"D-01"}, codes(r)); diff != "" {
 			t.Fatalf("findings (-want +got):\n%s", diff)

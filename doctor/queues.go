@@ -22,7 +22,7 @@ func (e *examiner) queues(context.Context) {
 		case q.Missing():
 			e.missing(q)
 		case !q.Known():
-			e.refused(q.Err, "sqs:GetQueueAttributes", "queue "+name, e.readCodes(q)...)
+			e.refused(q.Err, "sqs:GetQueueAttributes", "queue "+name, readCodes()...)
 		default:
 			e.settings(q)
 			e.policy(q)
@@ -30,8 +30,8 @@ func (e *examiner) queues(context.Context) {
 	}
 }
 
-// readCodes are the checks that the queue's attributes would have answered.
-func (e *examiner) readCodes(q *topology.QueueState) (codes []string) {
+// readCodes are the checks that a queue's attributes would have answered.
+func readCodes() (codes []string) {
 	for _, c := range catalogue() {
 		if slices.Contains(c.How, "read") && (strings.HasPrefix(c.Code, "Q-") || slices.Contains([]string{"D-01", "D-02", "D-03", "D-04", "D-05", "D-26"}, c.Code)) {
 			codes = append(codes, c.Code)

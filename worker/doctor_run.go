@@ -97,7 +97,7 @@ func (w *Worker) verify(ctx context.Context) error {
 		if f.Severity == doctor.Critical {
 			level = slog.LevelError
 		}
-		w.log.LogAttrs(ctx, level, "topology: "+string(f.Severity), slog.String("code", f.Code), slog.Any("err", f))
+		w.log.LogAttrs(ctx, level, "topology: not as it should be", slog.String("code", f.Code), slog.String("severity", string(f.Severity)), slog.Any("err", f))
 	}
 	for _, u := range report.Unknown {
 		if u.Refused {

@@ -1,0 +1,196 @@
+package worker_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/stationmaster/worker/internal/awsapi"
+	"github.com/stationmaster/worker/jobs"
+	"github.com/stationmaster/worker/localaws"
+	"github.com/stationmaster/worker/queue"
+	"github.com/stationmaster/worker/worker"
+)
+
+const twoQueues = `
+[admin]
+addr = "off"
+[topics.orders]
+[queues.mail]
+job = "note"
+[queues.bill]
+job = "note"
+[[subscriptions]]
+topic = "orders"
+protocol = "sqs"
+endpoint = "mail"
+[[subscriptions]]
+topic = "orders"
+protocol = "sqs"
+endpoint = "bill"
+`
+
+type inProcess struct{ http.RoundTripper }
+
+func (p inProcess) Do(r *http.Request) (*http.Response, error) { return p.RoundTrip(r) }
+
+// shop is a worker on an AWS in this process, and what its job was given.
+type shop struct {
+	t      *testing.T
+	server *localaws.Server
+	o      worker.Options
+	api    *awsapi.Client
+	logs   bytes.Buffer
+
+	mu    sync.Mutex
+	noted []string
+}
+
+func newShop(t *testing.T, file string) *shop {
+	t.Helper()
+	s := &shop{t: t, server: localaws.New(localaws.Options{})}
+	t.Cleanup(func() { _ = s.server.Close() })
+	cfg := aws.Config{
+		Region: "us-east-1", BaseEndpoint: aws.String("http://localaws.test"), HTTPClient: inProcess{s.server.Transport()},
+		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
+	}
+	s.api = awsapi.New(cfg, awsapi.Options{})
+	r := jobs.NewRegistry()
+	jobs.AddTo(r, "note", func(_ context.Context, m *jobs.Message[string]) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.noted = append(s.noted, m.Body)
+		return nil
+	})
+	s.o = worker.Options{ConfigFile: write(t, file), Jobs: r, AWS: &cfg, LogTo: &s.logs}
+	return s
+}
+
+func (s *shop) apply() {
+	s.t.Helper()
+	p, err := worker.OpenOperator(s.t.Context(), s.o, "")
+	if err == nil {
+		_, err = p.Apply(s.t.Context(), nil)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *shop) url(name string) string {
+	s.t.Helper()
+	url, err := s.api.QueueURL(s.t.Context(), name, "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return url
+}
+
+func (s *shop) send(name, body string) {
+	s.t.Helper()
+	if _, errs := s.api.Queue(s.url(name), awsapi.QueueOptions{}).Send(s.t.Context(), []queue.Message{{Body: `"` + body + `"`}}); errs != nil {
+		s.t.Fatal(errs)
+	}
+}
+
+func (s *shop) has(body string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(strings.Join(s.noted, " "), body)
+}
+
+// run runs a worker while do is done.
+func (s *shop) run(do func()) {
+	s.t.Helper()
+	w, err := worker.New(s.t.Context(), s.o)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(s.t.Context())
+	done := make(chan error, 1)
+	go func() { _, err := w.Run(ctx); done <- err }()
+	do()
+	stop()
+	w.Hurry(time.Second)
+	if err := errors.Join(<-done, w.Close()); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// A queue that would lose messages is not polled, and says why with the doctor's code; the others are. Once
+// it is mended, it is polled without a restart.
+func TestQueueThatWouldLoseMessagesIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, twoQueues)
+		s.apply()
+		if err := s.api.SetQueueAttributes(t.Context(), s.url("mail"), map[string]string{"Policy": ""}); err != nil {
+			t.Fatal(err)
+		}
+		s.send("mail", "held")
+		s.send("bill", "billed")
+		s.run(func() {
+			<-time.After(5 * time.Minute)
+			if !s.has("billed") || s.has("held") {
+				t.Errorf("noted %q, want billed alone", s.noted)
+			}
+			s.apply()
+			<-time.After(3 * time.Minute)
+			if !s.has("held") {
+				t.Errorf("noted %q, want held too", s.noted)
+			}
+		})
+		for _, want := range []string{`"code":"D-01"`, "messages would be lost: D-01 subscription orders", "worker topology apply", "worker doctor explain D-01"} {
+			if !strings.Contains(s.logs.String(), want) {
+				t.Errorf("the log lacks %s:\n%s", want, &s.logs)
+			}
+		}
+	})
+}
+
+// [worker] verify tells it otherwise.
+func TestVerifyIsConfigured(t *testing.T) {
+	for how, says := range map[string]bool{"warn": true, "off": false} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newShop(t, "[worker]\nverify = \""+how+"\"\n"+twoQueues)
+				s.apply()
+				if err := s.api.SetQueueAttributes(t.Context(), s.url("mail"), map[string]string{"Policy": ""}); err != nil {
+					t.Fatal(err)
+				}
+				s.send("mail", "handled")
+				s.run(func() { <-time.After(time.Minute) })
+				if !s.has("handled") {
+					t.Errorf("noted %q", s.noted)
+				}
+				if got := strings.Contains(s.logs.String(), "D-01"); got != says {
+					t.Errorf("says D-01 %v, want %v:\n%s", got, says, &s.logs)
+				}
+			})
+		})
+	}
+}
+
+// What may not be read stops nothing, and is said once.
+func TestVerifyThatIsDenied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, twoQueues)
+		s.apply()
+		s.server.Control("ListSubscriptionsByTopic", func(*localaws.Request) *localaws.Fault {
+			return &localaws.Fault{Status: 403, Code: "AuthorizationError", Message: "no"}
+		})
+		s.send("mail", "handled")
+		s.run(func() { <-time.After(time.Minute) })
+		if !s.has("handled") || strings.Count(s.logs.String(), "topology: not verified") != 1 {
+			t.Errorf("noted %q:\n%s", s.noted, &s.logs)
+		}
+	})
+}
