@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,6 +29,7 @@ func (t transport) Do(r *http.Request) (*http.Response, error) { return t.RoundT
 type account struct {
 	t      *testing.T
 	server *localaws.Server
+	mu     sync.Mutex // of writes: canaries make several at once
 	writes []string
 
 	environ []string
@@ -43,6 +45,8 @@ func newAccount(t *testing.T) *account {
 	})
 	a.server.Control("", func(r *localaws.Request) *localaws.Fault {
 		if !strings.HasPrefix(r.Action, "Get") && !strings.HasPrefix(r.Action, "List") {
+			a.mu.Lock()
+			defer a.mu.Unlock()
 			a.writes = append(a.writes, r.Action)
 		}
 		return nil
