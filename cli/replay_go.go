@@ -61,7 +61,7 @@ func (r *replaying) act(ctx context.Context, a *acting) error {
 	defer release()
 	r.screen.verb = a.verb
 	r.screen.rest()
-	r.show1(a)
+	r.showPlan(a)
 	if err := r.expected(a.plan); err != nil {
 		return err
 	}
@@ -87,8 +87,8 @@ func (r *replaying) act(ctx context.Context, a *acting) error {
 	return errors.Join(err, r.reported(a, report))
 }
 
-// show1 prints the plan of what is about to be done.
-func (r *replaying) show1(a *acting) {
+// showPlan prints the plan of what is about to be done.
+func (r *replaying) showPlan(a *acting) {
 	if r.s.json {
 		_ = r.s.encode(map[string]any{"at": r.now, "event": "plan", "plan": a.plan}) // nobody reads
 		return

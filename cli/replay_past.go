@@ -27,6 +27,9 @@ func (r *replaying) resume(ctx context.Context) (err error) {
 
 func (r *replaying) resumed(ctx context.Context, j *dlqreplay.Journal, past *dlqreplay.Past) error {
 	h := past.Header
+	if r.asked.queue != "" {
+		return usagef(r.command("resume", j.ID()), "worker replay-dlq resume: a run knows its queue, which is %s: leave %s away", h.DLQ, r.asked.queue)
+	}
 	unfinished := []string{}
 	for id, state := range past.All() {
 		if state != dlqreplay.Deleted && state != dlqreplay.Refused {
@@ -41,15 +44,9 @@ func (r *replaying) resumed(ctx context.Context, j *dlqreplay.Journal, past *dlq
 	if h.Extra["file"] != "" && h.Action != dlqreplay.ActionImport {
 		to = worker.ToOrigin
 	}
-	err := r.open(ctx, worker.ReplayOptions{Queue: h.DLQARN, To: to, Foreign: true, DevAddr: r.f.addr})
-	if err == nil && h.Extra["foreign"] == "" {
-		err = errors.Join(r.w.Close(), r.open(ctx, worker.ReplayOptions{Queue: h.DLQARN, To: to, DevAddr: r.f.addr}))
-	}
+	err := r.open(ctx, worker.ReplayOptions{Queue: h.DLQARN, To: to, Foreign: h.Extra["foreign"] != "", DevAddr: r.f.addr})
 	if err != nil {
 		return fmt.Errorf("resume %s of %s: %w", j.ID(), h.Where, err)
-	}
-	if r.asked.queue != "" {
-		return usagef(r.command("resume", j.ID()), "worker replay-dlq resume: a run knows its queue: leave %s away", r.asked.queue)
 	}
 	a := &acting{
 		action: h.Action, verb: string(h.Action), file: h.Extra["file"],

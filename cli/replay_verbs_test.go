@@ -215,6 +215,43 @@ func TestUndeliveredMessagesGoToTheirQueue(t *testing.T) {
 	})
 }
 
+const servedFile = `
+[ingress]
+addr = "127.0.0.1:0"
+public_url = "https://hooks.example.com"
+[topics.events]
+[queues.other]
+job = "ship"
+[[subscriptions]]
+topic = "events"
+protocol = "https"
+endpoint = "/events"
+job = "ship"
+dlq = "events-hook-dlq"
+`
+
+// What SNS could not deliver by HTTP runs through its job in this process, or goes to a queue.
+func TestUndeliveredRequestsRunThroughTheirJobHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStory(t)
+		s.write("config.toml", servedFile)
+		s.create("events-hook-dlq", nil)
+		envelope := `{"Type":"Notification","MessageId":"m1","TopicArn":"arn:aws:sns:us-east-1:000000000000:events","Message":"{\"n\":1}","Timestamp":"2026-11-25T00:00:00.000Z"}`
+		s.send("events-hook-dlq", envelope, envelope)
+		s.broken.Store(true)
+		said := s.replay(exitLeft, "events-hook-dlq", "--go", "--yes")
+		has(t, said, "events-hook-dlq  →  https://hooks.example.com/events", "2  ship  SNS could not deliver it", "Would replay 2 to job ship", "0 replayed · 2 failed", "smtp: 535")
+		s.lies("events-hook-dlq", 2)
+		s.broken.Store(false)
+		has(t, s.replay(ExitDone, "events-hook-dlq", "--go", "--yes", "--limit", "1"), "1 replayed")
+		if n := s.shipped.Load(); n != 1 {
+			t.Errorf("%d handled", n)
+		}
+		has(t, s.replay(ExitDone, "events-hook-dlq", "--to", "orders", "--go", "--yes", "--settle", "0s"), "1 replayed")
+		s.lies("orders", 1)
+	})
+}
+
 // Foreign messages have no record: Lambda's and EventBridge's attributes tell why they died, and they go
 // where they are told to.
 func TestForeignLettersAreExplainedAndGoWhereTheyAreTold(t *testing.T) {

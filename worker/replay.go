@@ -59,7 +59,7 @@ type Replay struct {
 	// explicitAt is its queue; nil when it is none.
 	explicitAt *place
 	sources    []*place
-	subs       []awsapi.Subscription
+	subs       []subscriber
 
 	mu     sync.Mutex
 	found  map[string]*destined // by ARN
@@ -215,7 +215,7 @@ func (r *Replay) goesTo(name string) bool {
 		}
 	}
 	for _, s := range r.subs {
-		if s.Protocol == "sqs" && awsapi.NameOf(s.Endpoint) == name {
+		if s.Protocol == queueProtocol && awsapi.NameOf(s.Endpoint) == name {
 			return true
 		}
 	}

@@ -216,32 +216,64 @@ func (p *place) kindOnly() map[string]string {
 	return map[string]string{"FifoQueue": p.attributes["FifoQueue"]}
 }
 
+// queueProtocol is the protocol of subscriptions of queues.
+const queueProtocol = "sqs"
+
+// subscriber is a subscription, and the job here that handles what it delivers to this program by HTTP.
+type subscriber struct {
+	awsapi.Subscription
+	job string
+}
+
 // configuredSubscriptions are those of the configuration that put into a queue what SNS could not deliver.
-func (r *Replay) configuredSubscriptions(at *place) []awsapi.Subscription {
-	var all []awsapi.Subscription
+func (r *Replay) configuredSubscriptions(at *place) []subscriber {
+	var all []subscriber
 	for _, s := range r.op.loaded.Config.Subscriptions {
-		wanted := subscriptionOf(r.op.loaded.Config, s)
-		if wanted.DLQ != at.name {
-			continue
+		if wanted := subscriptionOf(r.op.loaded.Config, s); wanted.DLQ == at.name {
+			all = append(all, r.subscriberOf(s))
 		}
-		sub := awsapi.Subscription{TopicARN: r.op.account.TopicARN(wanted.Topic), Protocol: "sqs", Endpoint: wanted.Queue, Raw: wanted.Raw}
+	}
+	return all
+}
+
+func (r *Replay) subscriberOf(s config.Subscription) subscriber {
+	wanted := subscriptionOf(r.op.loaded.Config, s)
+	sub := subscriber{Subscription: awsapi.Subscription{
+		TopicARN: r.op.account.TopicARN(wanted.Topic), Protocol: or(wanted.Protocol, queueProtocol), Endpoint: wanted.Endpoint, Raw: wanted.Raw,
+	}}
+	if sub.Protocol == queueProtocol {
+		sub.Endpoint = wanted.Queue
 		if !strings.HasPrefix(sub.Endpoint, "arn:") {
 			sub.Endpoint = r.op.account.QueueARN(sub.Endpoint)
 		}
-		all = append(all, sub)
+	}
+	if s.Served() {
+		sub.job = s.Job
+	}
+	return sub
+}
+
+// withJobs adds what the configuration knows of subscriptions that AWS told of.
+func (r *Replay) withJobs(found []awsapi.Subscription) []subscriber {
+	all := make([]subscriber, len(found))
+	for i, f := range found {
+		all[i].Subscription = f
+		for _, s := range r.op.loaded.Config.Subscriptions {
+			if ours := r.subscriberOf(s); ours.TopicARN == f.TopicARN && ours.Protocol == f.Protocol && ours.Endpoint == f.Endpoint {
+				all[i].job = ours.job
+			}
+		}
 	}
 	return all
 }
 
 // findSubscriptions asks whether the queue is a subscription's.
 func (r *Replay) findSubscriptions(ctx context.Context, at *place) error {
-	var whole bool
-	var err error
-	r.subs, whole, err = r.op.api.SubscriptionsFailingTo(ctx, at.arn, mostSubscriptions)
+	found, whole, err := r.op.api.SubscriptionsFailingTo(ctx, at.arn, mostSubscriptions)
 	if err != nil && !errors.Is(err, queue.ErrDenied) {
 		return withWay(err)
 	}
-	if len(r.subs) == 0 {
+	if r.subs = r.withJobs(found); len(r.subs) == 0 {
 		r.subs = r.configuredSubscriptions(at)
 	}
 	if r.Undelivered = len(r.subs) > 0; r.Undelivered {
@@ -258,8 +290,8 @@ func (r *Replay) findSubscriptions(ctx context.Context, at *place) error {
 }
 
 // endpointName is what a subscription delivers to, for people.
-func endpointName(s awsapi.Subscription) string {
-	if s.Protocol == "sqs" {
+func endpointName(s subscriber) string {
+	if s.Protocol == queueProtocol {
 		return awsapi.NameOf(s.Endpoint)
 	}
 	return s.Endpoint

@@ -163,7 +163,7 @@ func (r *Replay) sourceName(l *dlqreplay.Letter) string {
 	switch {
 	case len(r.sources) == 1 && l.Kind != dlqreplay.Undelivered:
 		return r.sources[0].name
-	case len(r.subs) == 1 && r.subs[0].Protocol == "sqs":
+	case len(r.subs) == 1 && r.subs[0].Protocol == queueProtocol:
 		return endpointName(r.subs[0])
 	}
 	return ""
@@ -175,6 +175,11 @@ func (r *Replay) jobOf(l *dlqreplay.Letter, m *queue.Message) string {
 		r.mu.Lock()
 		r.topics[l.MessageID] = n.TopicARN
 		r.mu.Unlock()
+	}
+	if l.Kind == dlqreplay.Undelivered {
+		if sub, err := r.subscriptionOf(l); err == nil && sub.job != "" {
+			return sub.job
+		}
 	}
 	name := r.sourceName(l)
 	if name == "" {

@@ -32,7 +32,7 @@ func ListDeadLetters(ctx context.Context, o Options, devAddr string) (all []Dead
 	}
 	for _, s := range c.Subscriptions {
 		if wanted := subscriptionOf(c, s); wanted.DLQ != "" {
-			all = append(all, DeadLetters{DLQ: wanted.DLQ, Of: wanted.Topic + " → " + wanted.Queue})
+			all = append(all, DeadLetters{DLQ: wanted.DLQ, Of: wanted.Topic + " → " + or(wanted.Queue, wanted.Endpoint)})
 		}
 	}
 	for i := range all {

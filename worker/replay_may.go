@@ -179,7 +179,7 @@ func (r *Replay) policy() (string, error) {
 			to = append(to, s.arn)
 		}
 		for _, s := range r.subs {
-			if s.Protocol == "sqs" {
+			if s.Protocol == queueProtocol {
 				to = append(to, s.Endpoint)
 			}
 		}

@@ -127,7 +127,10 @@ func (r *Replay) undelivered(ctx context.Context, l *dlqreplay.Letter) (*dlqrepl
 	if err != nil {
 		return nil, err
 	}
-	if sub.Protocol != "sqs" {
+	if sub.job != "" {
+		return r.atJob(sub.job)
+	}
+	if sub.Protocol != queueProtocol {
 		return nil, fmt.Errorf("SNS delivers it to %s by %s: run its job here with --to %sNAME, or say --to QUEUE", sub.Endpoint, sub.Protocol, ToJob)
 	}
 	d, err := r.atARN(ctx, sub.Endpoint, nil)
@@ -145,15 +148,30 @@ func (r *Replay) undelivered(ctx context.Context, l *dlqreplay.Letter) (*dlqrepl
 	return r.found[key].to, nil
 }
 
+// atJob is a job of this program as a destination; the first answer is kept.
+func (r *Replay) atJob(name string) (*dlqreplay.Destination, error) {
+	r.mu.Lock()
+	d := r.found[ToJob+name]
+	r.mu.Unlock()
+	if d == nil {
+		d = &destined{}
+		d.to, d.err = r.jobDestination(name)
+		r.mu.Lock()
+		r.found[ToJob+name] = d
+		r.mu.Unlock()
+	}
+	return d.to, d.err
+}
+
 // subscriptionOf tells whose letter it is: of the only subscription, or the only one of its topic.
-func (r *Replay) subscriptionOf(l *dlqreplay.Letter) (awsapi.Subscription, error) {
+func (r *Replay) subscriptionOf(l *dlqreplay.Letter) (subscriber, error) {
 	if len(r.subs) == 1 {
 		return r.subs[0], nil
 	}
 	r.mu.Lock()
 	topic := r.topics[l.MessageID]
 	r.mu.Unlock()
-	var its []awsapi.Subscription
+	var its []subscriber
 	for _, s := range r.subs {
 		if topic != "" && s.TopicARN == topic {
 			its = append(its, s)
@@ -163,9 +181,9 @@ func (r *Replay) subscriptionOf(l *dlqreplay.Letter) (awsapi.Subscription, error
 	case len(its) == 1:
 		return its[0], nil
 	case len(r.subs) == 0:
-		return awsapi.Subscription{}, errors.New("nothing tells where it came from")
+		return subscriber{}, errors.New("nothing tells where it came from")
 	}
-	return awsapi.Subscription{}, fmt.Errorf("nothing tells of which of %d subscriptions it is", len(r.subs))
+	return subscriber{}, fmt.Errorf("nothing tells of which of %d subscriptions it is", len(r.subs))
 }
 
 // rawTaker takes messages out of their envelopes, for a subscription that delivers without: what SNS put
