@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"strconv"
@@ -115,8 +114,11 @@ func (s *state) fix(ctx context.Context, o *worker.Operator, r *doctor.Report, c
 				s.changed(c)
 			}
 		})
-		if err != nil && !errors.Is(err, topology.ErrPending) {
+		switch {
+		case ctx.Err() != nil:
 			return nil, err
+		case err != nil: // what is left says more than where it stopped
+			report(s.stderr, s.name, err)
 		}
 		if !s.json {
 			s.printf("\n")

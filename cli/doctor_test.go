@@ -203,6 +203,17 @@ func fixAll(t *testing.T) {
 	}
 }
 
+// What apply refuses is said, and the look that follows says what is left.
+func TestDoctorFixThatIsRefused(t *testing.T) {
+	y := newYard(t)
+	y.set("mail", "Policy", `{"Version":"2012-10-17","Statement":[{"Sid":"OnlyOurVPC","Effect":"Deny","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":{"StringNotEquals":{"aws:sourceVpce":"vpce-1"}}}]}`)
+	y.must(y.api.Unsubscribe(y.t.Context(), y.subscription("users", "hello")))
+	out, said, code := y.run(yardFile, "", "doctor", "--fix")
+	if code != doctor.ExitLost || !strings.Contains(said, "OnlyOurVPC") || strings.Count(out, "   D-03  ") != 2 {
+		t.Errorf("exit code %d, says %q\n%s", code, said, out)
+	}
+}
+
 // A canary arrives, and --json is for machines.
 func TestDoctorCanaryInJSON(t *testing.T) {
 	y := newYard(t)

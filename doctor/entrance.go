@@ -178,6 +178,12 @@ func (e *examiner) entrance(l *line) {
 			Codes: []string{"D-01", "D-02", "D-03", "D-04", "D-05", "D-10"}, Subjects: []string{"queue " + q.Name},
 			Reason: "it is in " + part(q.ARN, arnRegion) + ", and SQS of another region does not tell", Mend: "ask there, with AWS_REGION",
 		})
+	case q.Missing() && e.foreign(q.ARN):
+		e.unknown(Unknown{
+			Codes: []string{"D-01", "D-02", "D-03", "D-04", "D-05", "D-10"}, Subjects: []string{"queue " + q.Name},
+			Reason: "it is in account " + part(q.ARN, arnAccount) + ", which does not tell whether it is there",
+			Mend:   "ask there, or let it allow sqs:GetQueueUrl and sqs:GetQueueAttributes to account " + e.state.Account.ID,
+		})
 	case q.Missing():
 		if l.have != nil {
 			e.noQueue(l)

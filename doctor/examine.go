@@ -191,6 +191,10 @@ func (e *examiner) elsewhere(arn string) bool {
 	return part(arn, arnRegion) != e.state.Account.Region
 }
 
+// foreign tells whether a queue or topic is another account's: AWS answers that it does not exist to
+// whoever may not look.
+func (e *examiner) foreign(arn string) bool { return part(arn, arnAccount) != e.state.Account.ID }
+
 // catches tells whether a queue is for dead letters, as it is declared or as something that is there
 // has it.
 func (e *examiner) catches(q *topology.QueueState) bool {

@@ -351,6 +351,27 @@ func TestDeniedIsUnknown(t *testing.T) {
 	}
 }
 
+// A queue of another account or region that SQS does not know may be there all the same.
+func TestQueueElsewhere(t *testing.T) {
+	for _, arn := range []string{"arn:aws:sqs:us-east-1:111111111111:theirs", "arn:aws:sqs:eu-west-1:000000000000:far"} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newKit(t, localaws.Options{})
+			wanted := orders()
+			k.apply(t, wanted)
+			wanted.Subscriptions = append(wanted.Subscriptions, topology.Subscription{Topic: "orders", Queue: arn, DLQ: "orders-mail-delivery-dlq"})
+			r := k.examine(t, wanted, func(o *doctor.Options) {
+				o.State.Others[arn] = &topology.QueueState{Name: "theirs", ARN: arn, Err: queue.ErrNotFound}
+				mine := *o.State.Topics["orders"].Subscriptions[0]
+				mine.Endpoint = arn
+				o.State.Topics["orders"].Subscriptions = append(o.State.Topics["orders"].Subscriptions, &mine)
+			})
+			if len(r.Findings) > 0 || !slices.ContainsFunc(r.Unknown, func(u doctor.Unknown) bool { return slices.Contains(u.Codes, "D-10") }) {
+				t.Errorf("%s: findings %v, unknown %+v", arn, r.Findings, r.Unknown)
+			}
+		})
+	}
+}
+
 // A policy with a condition that nobody here understands is neither right nor wrong.
 func TestPolicyThatIsNotUnderstood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -70,6 +70,9 @@ func (e *examiner) missing(q *topology.QueueState) {
 		Happens: "whoever sends it gets an error; nothing is received",
 		Mend:    Mend{Apply: true, Text: "create it", AWS: []string{"aws sqs create-queue --queue-name " + quote(q.Name) + fifoFlag(q.Name)}},
 	}
+	if e.foreign(q.ARN) {
+		f.Evidence = append(f.Evidence, "or its account lets this one not look, and then the worker cannot receive either")
+	}
 	if want.Unmanaged {
 		f.Mend = Mend{Text: "it is somebody else's (manage = false): ask its owner, or correct its name, url or arn"}
 	}

@@ -194,3 +194,28 @@ func TestVerifyThatIsDenied(t *testing.T) {
 		}
 	})
 }
+
+// A run that ends with its queues empty says which one it has not polled.
+func TestUntilEmptyDoesNotWaitForAStoppedQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, twoQueues)
+		s.apply()
+		if err := s.api.SetQueueAttributes(t.Context(), s.url("mail"), map[string]string{"Policy": ""}); err != nil {
+			t.Fatal(err)
+		}
+		s.send("mail", "held")
+		s.send("bill", "billed")
+		s.o.UntilEmpty = true
+		w, err := worker.New(t.Context(), s.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "D-01") || !s.has("billed") || s.has("held") {
+			t.Errorf("got %v, noted %q", err, s.noted)
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

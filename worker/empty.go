@@ -77,10 +77,10 @@ func (s *station) isEmpty(ctx context.Context) (bool, error) {
 	return s.emptied.zero, nil
 }
 
-// lasting keeps the errors that do not pass by waiting: a queue that does not exist, or that we may
-// not use.
+// lasting keeps the errors that do not pass by waiting: a queue that does not exist, that we may not
+// use, or that would lose messages.
 func lasting(err error) error {
-	if errors.Is(err, queue.ErrNotFound) || errors.Is(err, queue.ErrDenied) {
+	if _, stopped := errors.AsType[*lossError](err); stopped || errors.Is(err, queue.ErrNotFound) || errors.Is(err, queue.ErrDenied) {
 		return err
 	}
 	return nil
