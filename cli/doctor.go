@@ -175,7 +175,12 @@ func (s *state) explainCommand() *cobra.Command {
 			if s.json {
 				return s.encode(c)
 			}
-			s.printf("%s  %s\n%s: %s; looked for: %s\n\n%s\n", c.Code, c.Title, string(c.Severity), severities[c.Severity], strings.Join(c.How, ", "), c.Story)
+			p := &page{width: s.pageWidth()}
+			p.line(0, c.Code+"  "+c.Title)
+			p.line(0, string(c.Severity)+": "+severities[c.Severity]+"; looked for: "+strings.Join(c.How, ", "))
+			p.WriteByte('\n')
+			p.line(0, c.Story)
+			s.printf("%s", p.String())
 			return nil
 		},
 	}

@@ -271,7 +271,7 @@ func TestDoctorSample(t *testing.T) {
 
 func TestDoctorExplain(t *testing.T) {
 	a := newAccount(t)
-	if out, _, code := a.run(yardFile, "", "doctor", "explain", "d-01"); code != 0 || !strings.HasPrefix(out, "D-01  The queue lets no topic in\nC: messages are lost") {
+	if out, _, code := a.run(yardFile, "", "doctor", "explain", "d-01"); code != 0 || !strings.HasPrefix(out, "D-01 The queue lets no topic in\nC: messages are lost") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	if out, _, code := a.run(yardFile, "", "doctor", "explain"); code != 0 || strings.Count(out, "\n") != len(doctor.Catalogue()) {

@@ -1,12 +1,14 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stationmaster/worker/topology"
 )
@@ -79,16 +81,21 @@ func (e *examiner) outlives(q, dlq *topology.QueueState) {
 	if !ok || !both || kept > own || isFIFO(q.Name) {
 		return
 	}
-	want := e.wanted[dlq.Name].Retention
-	e.find(Finding{
+	const most = 14 * 24 * time.Hour
+	want := cmp.Or(e.wanted[dlq.Name].Retention, most) // nobody has to declare the usual
+	f := Finding{
 		Code: "Q-06", Subject: "queue " + dlq.Name, Queues: []string{q.Name},
 		Evidence: []string{attrRetention + " " + human(kept) + ", that of queue " + q.Name + " is " + human(own)},
 		Happens:  "when it is moved there late, it is deleted at once",
 		Mend: Mend{
-			Apply: e.ours(dlq.Name) && (want == 0 || want > own) && kept != want, Text: "keep dead letters for 14 days, and other messages for less",
-			AWS: []string{setQueue(dlq.URL, map[string]string{attrRetention: "1209600"})},
+			Apply: e.ours(dlq.Name) && want > own && want != kept, Text: "keep dead letters for 14 days",
+			AWS: []string{setQueue(dlq.URL, map[string]string{attrRetention: wholeSeconds(most)})},
 		},
-	})
+	}
+	if own >= most {
+		f.Mend = Mend{Text: "keep the messages of queue " + q.Name + " for less than 14 days (retention): that is the most a dead-letter queue has"}
+	}
+	e.find(f)
 	e.speakOf(dlq.Name, attrRetention)
 }
 

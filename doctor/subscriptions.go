@@ -19,7 +19,8 @@ func (e *examiner) subscriptions(context.Context) {
 	for i := range e.lines {
 		l := &e.lines[i]
 		switch {
-		case l.topic.Missing(): // the topic's own finding says it
+		case l.topic.Missing():
+			continue // the topic's own finding says it
 		case l.topic.ListErr != nil:
 			if !told[l.topic.Name] {
 				e.refused(l.topic.ListErr, "sns:ListSubscriptionsByTopic", "topic "+l.topic.Name, "D-08", "D-09", "D-10", "D-12", "D-13", "D-15", "D-17", "D-18", "D-19", "D-21")
