@@ -29,6 +29,9 @@ func attach(ctx context.Context, sns Subscriptions, t Topic, arn string) (change
 		want = map[string]string{}
 	}
 	want[attrRaw] = "false" // a raw message is not signed
+	if _, said := want[attrFilter]; !said {
+		want[attrFilter] = "" // one that nobody declared drops messages in silence
+	}
 	have, err := sns.SubscriptionAttributes(ctx, arn)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package ingress
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,8 +21,9 @@ const (
 	fetchTimeout = 4 * time.Second
 	// maxCertificate bounds its answer.
 	maxCertificate = 64 << 10
-	// refetchAfter is how long a certificate is kept, and tellAgainAfter an error: less than SNS's
-	// usual 20 s until its next try.
+	// refetchAfter is how long a certificate is kept without another look, which must succeed only if
+	// somebody answers; tellAgainAfter is how long an error is: less than SNS's usual 20 s until its next
+	// try.
 	refetchAfter   = 24 * time.Hour
 	tellAgainAfter = 10 * time.Second
 )
@@ -80,12 +82,21 @@ func (c *certificates) get(ctx context.Context, url string) (*x509.Certificate, 
 }
 
 func (c *certificates) fetch(ctx context.Context, url string) (*x509.Certificate, error) {
+	old, _ := c.known.Get(url)
 	if !c.limit.Allow() {
+		if old.certificate != nil {
+			return old.certificate, nil
+		}
 		return nil, fmt.Errorf("fetch %s: %w: too many were asked for", url, snssign.ErrCertificate)
 	}
 	certificate, err := c.request(ctx, url)
 	if err != nil {
 		err = fmt.Errorf("fetch %s: %w", url, err)
+		if old.certificate != nil && !errors.Is(err, snssign.ErrCertificate) { // nobody has taken it away
+			c.known.Add(url, kept{certificate: old.certificate, until: time.Now().Add(tellAgainAfter)})
+			return old.certificate, nil
+		}
+		c.known.Remove(url)
 		c.failed.Add(url, kept{err: err, until: time.Now().Add(tellAgainAfter)})
 		return nil, err
 	}
@@ -103,6 +114,9 @@ func (c *certificates) request(ctx context.Context, url string) (*x509.Certifica
 		return nil, err
 	}
 	defer response.Body.Close()
+	if response.StatusCode >= http.StatusInternalServerError {
+		return nil, fmt.Errorf("the answer is %s", response.Status)
+	}
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%w: the answer is %s", snssign.ErrCertificate, response.Status)
 	}

@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -76,7 +75,7 @@ func New(o Options) (*Handler, error) {
 			return nil, err
 		}
 		h.paths[p.Path] = made
-		h.paths[strings.TrimSuffix(o.Prefix, "/")+p.Path] = made
+		h.paths[o.below(p.Path)] = made
 	}
 	return h, nil
 }
@@ -85,7 +84,7 @@ func New(o Options) (*Handler, error) {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := h.paths[r.URL.Path]
 	if p == nil {
-		http.NotFound(w, r)
+		unknown(w, r)
 		return
 	}
 	a := h.answer(w, r, p)
@@ -98,11 +97,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.status == http.StatusMethodNotAllowed {
 		header.Set("Allow", http.MethodPost)
 	}
-	if h.isDraining() {
-		header.Set("Connection", "close")
+	if h.isDraining() || a.status >= 400 && a.status < 500 {
+		header.Set("Connection", "close") // there is a limit of connections, and none is for strangers
 	}
 	w.WriteHeader(a.status)
 	fmt.Fprintln(w, http.StatusText(a.status)) // the reason is for the log: anybody may have asked
+}
+
+// unknown answers for a path that is not served here. A worker of another version may serve it, or a
+// declaration be wrong: a message of SNS is left to its next try and to the dead-letter queue.
+func unknown(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Connection", "close")
+	if r.Method == http.MethodPost && r.Header.Get("X-Amz-Sns-Message-Type") != "" {
+		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+		return
+	}
+	http.NotFound(w, r)
 }
 
 // answer is what SNS is told.

@@ -93,6 +93,9 @@ func (o *Options) fill() {
 	}
 }
 
+// below is a path below the path of the public URL.
+func (o *Options) below(path string) string { return strings.TrimSuffix(o.Prefix, "/") + path }
+
 func (o *Options) check() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -111,6 +114,11 @@ func (o *Options) check() error {
 			fault("path %q: must begin with / and come once", p.Path)
 		}
 		served[p.Path] = true
+	}
+	for _, p := range o.Paths {
+		if below := o.below(p.Path); below != p.Path && served[below] {
+			fault("path %s: is path %s too, below the path of the public URL: give one of them another name", below, p.Path)
+		}
 		if p.Job == nil {
 			fault("path %s: has no job", p.Path)
 		}

@@ -79,7 +79,7 @@ func (h *Handler) prove(r *http.Request, p *path, body []byte) (*snssign.Message
 		return no(http.StatusServiceUnavailable, err)
 	}
 	if n, ok := queue.ReadNotification(string(body)); !ok || n.MessageID != m.MessageID || n.Message != m.Message {
-		return no(http.StatusBadRequest, errOther) // its attributes, which are not signed, are no attributes
+		return no(http.StatusServiceUnavailable, errOther) // its attributes, which are not signed, are no attributes
 	}
 	return m, nil
 }

@@ -196,7 +196,7 @@ func TestWhatIsRefused(t *testing.T) {
 	}{
 		"GET":                   {body: good, adjust: func(r *http.Request) { r.Method = http.MethodGet }, status: 405},
 		"PUT":                   {body: good, adjust: func(r *http.Request) { r.Method = http.MethodPut }, status: 405},
-		"another path":          {body: good, adjust: func(r *http.Request) { r.URL.Path = "/hooks/audit/" }, status: 404},
+		"another path":          {body: good, adjust: func(r *http.Request) { r.URL.Path, r.Header = "/hooks/audit/", nil }, status: 404},
 		"no header of SNS":      {body: good, adjust: func(r *http.Request) { r.Header.Del("X-Amz-Sns-Message-Type") }, status: 400},
 		"another type":          {body: good, adjust: header("X-Amz-Sns-Message-Type", "SubscriptionConfirmation"), status: 400},
 		"another id":            {body: good, adjust: header("X-Amz-Sns-Message-Id", "n"), status: 400},
@@ -237,7 +237,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"no signature":           {body: changed("Signature", ""), status: 403, asks: true},
 		"attributes that are none": {body: func(t testing.TB) []byte {
 			return bytes.Replace(good(t), []byte("{"), []byte(`{"MessageAttributes":1,`), 1)
-		}, status: 400, asks: true},
+		}, status: 503, asks: true},
 		"one that is old":        {body: sentAt(-time.Hour - time.Minute), status: 503, asks: true},
 		"one of the future":      {body: sentAt(10 * time.Minute), status: 503, asks: true},
 		"a redirect":             {body: good, answer: reply(302, "", "Location", "https://evil.example/"), status: 503, asks: true},

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +75,10 @@ func Parse(body []byte) (*Message, error) {
 	return m, nil
 }
 
+// mostFields is how many fields a body may have. SNS writes a dozen; each costs more memory than its text,
+// and anybody may post.
+const mostFields = 32
+
 // object reads one JSON object, and nothing after it.
 func object(body []byte) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -90,6 +95,9 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 		if _, twice := raw[name]; twice {
 			return nil, errors.New("a field comes twice")
 		}
+		if len(raw) == mostFields {
+			return nil, fmt.Errorf("it has more than %d fields", mostFields)
+		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
 			return nil, errors.New("the body is no JSON object")
@@ -99,7 +107,7 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 	if _, err := d.Token(); err != nil {
 		return nil, errors.New("the body is no JSON object")
 	}
-	if d.More() {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the JSON object")
 	}
 	return raw, nil
