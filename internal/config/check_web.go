@@ -61,7 +61,8 @@ func (c *checker) web(at string, s Subscription) {
 	}
 }
 
-// samePath finds paths that two jobs would share.
+// samePath finds paths that two jobs would share. Each is also served below the path of the public URL,
+// which whoever passes requests on may or may not take away.
 func (c *checker) samePath(at string, s Subscription, jobs map[string]string) {
 	if !s.Served() {
 		return
@@ -71,6 +72,13 @@ func (c *checker) samePath(at string, s Subscription, jobs map[string]string) {
 		c.addf(at+".job", "%q is not that of another subscription of %s, %q: give it a path of its own", s.Job, s.Endpoint, job)
 	}
 	jobs[s.Endpoint] = s.Job
+	for other := range jobs {
+		for _, two := range [][2]string{{other, s.Endpoint}, {s.Endpoint, other}} {
+			if below := c.config.Ingress.below(two[0]); below != two[0] && below == two[1] {
+				c.addf(at+".endpoint", "%q is where %s is served too, below the path of ingress.public_url: give one of them another name", two[1], two[0])
+			}
+		}
+	}
 }
 
 // own checks the settings that only some protocols have.

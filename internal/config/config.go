@@ -166,7 +166,7 @@ func defaults() Config {
 		Worker: Worker{DrainTimeout: 25 * time.Second, LogLevel: "info", LogFormat: "auto", HTTPClient: "lean", Verify: "stop"},
 		Admin:  Admin{Addr: "127.0.0.1:8080"},
 		Ingress: Ingress{
-			Addr: "127.0.0.1:8081", MaxBody: 512 << 10, MaxAge: time.Hour, Timeout: 12 * time.Second,
+			Addr: "127.0.0.1:8081", MaxBody: usualBody, MaxAge: time.Hour, Timeout: 12 * time.Second,
 		},
 	}
 }

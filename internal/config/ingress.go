@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -47,8 +48,8 @@ func (c *checker) ingress() {
 	}
 	const leastBody, mostBody = 1 << 10, 1 << 20
 	between(c, "ingress.max_body", i.MaxBody, leastBody, mostBody)
-	if i.MaxBody >= leastBody && i.MaxBody < 256<<10 {
-		c.warnings.addf("ingress.max_body", "%d is less than the %d bytes that SNS takes as a message: a longer one fails each time", i.MaxBody, 256<<10)
+	if i.MaxBody >= leastBody && i.MaxBody < usualBody {
+		c.warnings.addf("ingress.max_body", "%d is less than %d, which a message of SNS can come to with its escapes and its envelope: a longer one is refused, and SNS does not try again", i.MaxBody, usualBody)
 	}
 	between(c, "ingress.max_age", i.MaxAge, time.Minute, day)
 	if i.MaxAge >= time.Minute && i.MaxAge < time.Hour {
@@ -69,13 +70,27 @@ func (c *checker) publicURL() {
 	switch {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
 		c.addf(key, `%q must be a URL: write it like "https://hooks.example.com"`, withoutPassword(address))
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case u.User != nil || strings.ContainsAny(address, "?#"): // also an empty one, which paths would go into
 		c.addf(key, `%q must be a scheme, a host and at most a path: write it like "https://hooks.example.com"`, withoutPassword(address))
+	case u.Path != "" && path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") && u.Path != "/":
+		c.addf(key, `%q must have a plain path, if it has one: write it like "https://example.com/in"`, address)
 	}
 }
 
+// usualBody takes the largest message of SNS, 256 KiB, with each of its characters escaped, and its envelope.
+const usualBody = 2*256<<10 + 16<<10
+
 // URL is the address of a path of this worker, as SNS is told it.
 func (i *Ingress) URL(path string) string { return strings.TrimSuffix(i.PublicURL, "/") + path }
+
+// below is where a path is served besides: the path that SNS posts to.
+func (i *Ingress) below(path string) string {
+	u, err := url.Parse(i.PublicURL)
+	if err != nil {
+		return path // which is told
+	}
+	return strings.TrimSuffix(u.Path, "/") + path
+}
 
 // publicScheme is http or https; empty when nothing is configured, or nothing right.
 func (i *Ingress) publicScheme() string {

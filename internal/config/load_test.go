@@ -21,7 +21,7 @@ func TestDefaults(t *testing.T) {
 		Worker: config.Worker{DrainTimeout: 25 * time.Second, LogLevel: "info", LogFormat: "auto", HTTPClient: "lean", Verify: "stop"},
 		Admin:  config.Admin{Addr: "127.0.0.1:8080"},
 		Ingress: config.Ingress{
-			Addr: "127.0.0.1:8081", MaxBody: 512 << 10, MaxAge: time.Hour, Timeout: 12 * time.Second,
+			Addr: "127.0.0.1:8081", MaxBody: 528 << 10, MaxAge: time.Hour, Timeout: 12 * time.Second,
 		},
 		Topics: map[string]config.Topic{"t": {Name: "t", Manage: true, SignatureVersion: 2}},
 		Queues: map[string]config.Queue{"q": {

@@ -65,7 +65,7 @@ smtp_addr = "127.0.0.1:1025"
 		{"admin.token", "", "default"},
 		{"ingress.addr", "127.0.0.1:8081", "default"},
 		{"ingress.max_age", "1h", "default"},
-		{"ingress.max_body", "524288", "default"},
+		{"ingress.max_body", "540672", "default"},
 		{"ingress.public_url", "", "default"},
 		{"ingress.timeout", "12s", "default"},
 		{"ingress.tls_cert", "", "default"},
