@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/stationmaster/worker/ingress"
 	"github.com/stationmaster/worker/internal/awsapi"
 	"github.com/stationmaster/worker/internal/config"
+	"github.com/stationmaster/worker/internal/snssign"
 	"github.com/stationmaster/worker/internal/telemetry"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
@@ -243,11 +243,7 @@ func isAWS(endpoint string) bool {
 		return true
 	}
 	at, err := url.Parse(endpoint)
-	host := ""
-	if err == nil {
-		host = at.Hostname()
-	}
-	return strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn")
+	return err == nil && snssign.IsAWS(at.Hostname())
 }
 
 // confirms tells a finding that is over as soon as this worker runs: on the embedded server, what it has

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +18,20 @@ var ErrPlace = errors.New("the certificate is not where SNS keeps its own")
 var suffixes = map[string]string{
 	"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn", "aws-eusc": "amazonaws.eu",
 	"aws-iso": "c2s.ic.gov", "aws-iso-b": "sc2s.sgov.gov", "aws-iso-e": "cloud.adc-e.uk", "aws-iso-f": "csp.hci.ic.gov",
+}
+
+// others are domains of AWS's endpoints that no signature comes from: those that speak IPv6 too.
+var others = []string{"api.aws", "api.amazonwebservices.com.cn", "api.amazonwebservices.eu"}
+
+// IsAWS tells a host of AWS, of whichever partition, from one of a server that stands for it.
+func IsAWS(host string) bool {
+	host = "." + strings.ToLower(host)
+	for _, suffix := range suffixes {
+		if strings.HasSuffix(host, "."+suffix) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(others, func(suffix string) bool { return strings.HasSuffix(host, "."+suffix) })
 }
 
 var (

@@ -42,3 +42,18 @@ func TestAFloodOfFieldsIsRefusedEarly(t *testing.T) {
 		t.Errorf("%d bytes of memory for a body of %d", spent, len(body))
 	}
 }
+
+// TestAWSIsKnownInEachPartition: taken for a local server, it would get no time to spread what was set, and
+// all that it signs would be refused.
+func TestAWSIsKnownInEachPartition(t *testing.T) {
+	for host, want := range map[string]bool{
+		"sns.us-east-1.amazonaws.com": true, "vpce-1-x.sqs.eu-west-1.vpce.amazonaws.com": true, "SQS.cn-north-1.amazonaws.com.cn": true,
+		"sqs.eusc-de-east-1.amazonaws.eu": true, "sns.us-iso-east-1.c2s.ic.gov": true, "sqs.us-isob-east-1.sc2s.sgov.gov": true,
+		"sqs.us-east-1.api.aws": true,
+		"localhost":             false, "127.0.0.1": false, "": false, "amazonaws.com.evil.example": false, "evilamazonaws.com": false,
+	} {
+		if got := snssign.IsAWS(host); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+}
