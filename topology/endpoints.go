@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"regexp"
 	"slices"
 
 	"github.com/stationmaster/worker/internal/snsdelivery"
@@ -34,8 +35,13 @@ func (s Subscription) name() string {
 	if isARN(to) {
 		to = lastPart(to)
 	}
-	return s.Topic + " → " + to
+	return s.Topic + " → " + shown(to)
 }
+
+var password = regexp.MustCompile(`^(https?://[^/@:]*):[^/@]*@`)
+
+// shown is an endpoint as SNS lists it, and as it may be printed: a URL without its password.
+func shown(endpoint string) string { return password.ReplaceAllString(endpoint, "$1:****@") }
 
 // validateProtocol checks what only some protocols have.
 func (s Subscription) validateProtocol(fault func(string, ...any)) {

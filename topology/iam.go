@@ -139,7 +139,7 @@ func (w *permissions) allow(sid string, resources []string, actions ...string) {
 
 func (w *permissions) worker() {
 	w.allow("Work", w.worked, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
-	w.allow("DeadLetter", w.dead, "sqs:SendMessage")
+	w.allow("DeadLetter", w.deadLettered(), "sqs:SendMessage")
 	w.allow("FindQueues", w.queues, "sqs:GetQueueUrl", "sqs:GetQueueAttributes")
 	w.allow("VerifyTopics", w.topics, "sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic")
 	w.allow("VerifySubscriptions", w.any(), "sns:GetSubscriptionAttributes")
@@ -148,7 +148,24 @@ func (w *permissions) worker() {
 		w.allow("Attach", everywhere, "sns:SetSubscriptionAttributes", "sns:Unsubscribe")
 	}
 	w.keys("Decrypt", w.queueKeys(nil), "kms:Decrypt")
-	w.keys("DeadLetterKeys", w.queueKeys(w.dead), "kms:Decrypt", "kms:GenerateDataKey")
+	w.keys("DeadLetterKeys", w.queueKeys(w.deadLettered()), "kms:Decrypt", "kms:GenerateDataKey")
+}
+
+// deadLettered are where a worker itself sends dead letters: those of its queues and of its paths. What cannot be
+// delivered to a queue, or to others, is SNS's to send.
+func (w *permissions) deadLettered() []string {
+	arns := []string{}
+	for _, q := range w.layout.queues {
+		if q.DLQ != "" && !q.Unmanaged {
+			arns = append(arns, w.layout.queueARN(q.DLQ))
+		}
+	}
+	for _, s := range w.layout.subscriptions {
+		if s.Served && s.DLQ != "" {
+			arns = append(arns, w.layout.queueARN(s.DLQ))
+		}
+	}
+	return arns
 }
 
 // any is everywhere when there is a subscription at all.

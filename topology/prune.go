@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -100,12 +101,29 @@ func (u *unwanted) findQueues(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
 	for _, url := range urls {
-		if _, declared := u.layout.byName[lastPart(u.layout.account.arnOf(url))]; declared {
+		if u.declared(u.layout.account.arnOf(url)) {
 			continue
 		}
 		g.Go(func() error { return u.queue(ctx, url) })
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	u.keep()
+	return nil
+}
+
+// keep keeps what the queues that stay stand on, and what that stands on.
+func (u *unwanted) keep() {
+	for again := true; again; {
+		again = false
+		for _, q := range u.tracks {
+			i := slices.IndexFunc(u.tracks, func(dlq doomedQueue) bool { return q.dlq != "" && dlq.arn == q.dlq })
+			if q.Kept != "" && i >= 0 && u.tracks[i].Kept == "" {
+				u.tracks[i].Kept, again = catches(q.Name), true
+			}
+		}
+	}
 }
 
 func (u *unwanted) queue(ctx context.Context, url string) error {
@@ -135,8 +153,8 @@ func (u *unwanted) queue(ctx context.Context, url string) error {
 		if err != nil {
 			return err
 		}
-		if name := lastPart(u.layout.account.arnOf(source)); tags[OwnerTag] != u.owner || u.declared(name) {
-			q.Kept = "it catches the dead letters of " + name + ", which stays"
+		if arn := u.layout.account.arnOf(source); tags[OwnerTag] != u.owner || u.declared(arn) {
+			q.Kept = catches(lastPart(arn))
 		}
 	}
 	u.mu.Lock()
@@ -145,9 +163,17 @@ func (u *unwanted) queue(ctx context.Context, url string) error {
 	return nil
 }
 
-func (u *unwanted) declared(queue string) bool {
-	_, ok := u.layout.byName[queue]
-	return ok
+// catches is why a queue stays that another one needs.
+func catches(source string) string {
+	return "it catches the dead letters of " + source + ", which stays"
+}
+
+// declared tells whether the topology speaks of a queue, by its name or by whatever name it has there.
+func (u *unwanted) declared(arn string) bool {
+	if _, ok := u.layout.byName[lastPart(arn)]; ok {
+		return true
+	}
+	return slices.ContainsFunc(u.layout.queues, func(q Queue) bool { return u.layout.queueARN(q.Name) == arn })
 }
 
 // held counts the messages of a queue.
@@ -165,23 +191,26 @@ func held(have map[string]string) (n int64, text string) {
 
 // inOrder are the queues, those that others catch dead letters for first.
 func (u *unwanted) inOrder() (all []Doomed) {
-	slices.SortFunc(u.tracks, func(a, b doomedQueue) int {
-		switch {
-		case a.dlq == b.arn && b.arn != "":
-			return -1
-		case b.dlq == a.arn && a.arn != "":
-			return 1
-		case (a.dlq != "") != (b.dlq != ""):
-			return map[bool]int{true: -1, false: 1}[a.dlq != ""]
-		case a.Name < b.Name:
-			return -1
+	slices.SortFunc(u.tracks, func(a, b doomedQueue) int { return strings.Compare(a.Name, b.Name) })
+	left := slices.Clone(u.tracks)
+	for len(left) > 0 {
+		// The first that has a dead-letter queue and is none; else one that is none; else they go round in
+		// a circle, which has no first.
+		i := 0
+		if free := slices.IndexFunc(left, func(q doomedQueue) bool { return q.dlq != "" && !catchesAny(left, q) }); free >= 0 {
+			i = free
+		} else if free := slices.IndexFunc(left, func(q doomedQueue) bool { return !catchesAny(left, q) }); free >= 0 {
+			i = free
 		}
-		return 1
-	})
-	for _, q := range u.tracks {
-		all = append(all, q.Doomed)
+		all = append(all, left[i].Doomed)
+		left = slices.Delete(left, i, i+1)
 	}
 	return all
+}
+
+// catchesAny tells whether a queue is the dead-letter queue of another one.
+func catchesAny(of []doomedQueue, dlq doomedQueue) bool {
+	return slices.ContainsFunc(of, func(q doomedQueue) bool { return q.dlq != "" && q.dlq == dlq.arn && q.arn != dlq.arn })
 }
 
 // findTopics finds the topics with our tag that are not declared, and ends all their subscriptions first:
@@ -226,7 +255,7 @@ func (u *unwanted) findTopics(ctx context.Context) error {
 }
 
 func (u *unwanted) doom(s queue.Subscription, topic, why string) {
-	to := s.Endpoint
+	to := shown(s.Endpoint)
 	if isARN(to) {
 		to = lastPart(to)
 	}
@@ -239,10 +268,13 @@ func (u *unwanted) doom(s queue.Subscription, topic, why string) {
 
 // findSubscriptions finds those of declared topics that are ours and not declared.
 func (u *unwanted) findSubscriptions(ctx context.Context) error {
-	wanted := map[string]bool{}
+	type at struct {
+		topic string
+		end   end
+	}
+	wanted := map[at]bool{}
 	for _, s := range u.layout.subscriptions {
-		protocol, endpoint := u.layout.endpoint(s)
-		wanted[u.layout.topicARN(s.Topic)+" "+protocol+" "+endpoint] = true
+		wanted[at{u.layout.topicARN(s.Topic), endOf(u.layout.endpoint(s))}] = true
 	}
 	for _, t := range u.layout.ordered {
 		arn := u.layout.topicARN(t.Name)
@@ -254,7 +286,7 @@ func (u *unwanted) findSubscriptions(ctx context.Context) error {
 			return err
 		}
 		for _, s := range listed {
-			if s.ARN == gone || wanted[arn+" "+s.Protocol+" "+s.Endpoint] {
+			if s.ARN == gone || wanted[at{arn, endOf(s.Protocol, s.Endpoint)}] {
 				continue
 			}
 			why, err := u.ours(ctx, s)
@@ -303,14 +335,14 @@ func asked[T any](ctx context.Context, turn *rate.Limiter, question func() (T, e
 }
 
 // Prune deletes what Unwanted found, in its order, and calls step after each. A queue that holds more
-// than was shown, or no longer has our tag, is an error: somebody has come meanwhile. What has gone
+// than was shown, a topic with another subscription, or what no longer has our tag, is an error: somebody has come meanwhile. What has gone
 // already is no error, so that a run that was cut can be repeated.
 func (t Topology) Prune(ctx context.Context, aws Pruner, doomed []Doomed, step func(Change)) error {
 	for _, d := range doomed {
 		if d.Kept != "" {
 			continue
 		}
-		if err := t.delete(ctx, aws, d); err != nil && !errors.Is(err, queue.ErrNotFound) {
+		if err := t.delete(ctx, aws, d, doomed); err != nil && !errors.Is(err, queue.ErrNotFound) {
 			return fmt.Errorf("prune: %w", err)
 		}
 		if step != nil {
@@ -320,7 +352,7 @@ func (t Topology) Prune(ctx context.Context, aws Pruner, doomed []Doomed, step f
 	return nil
 }
 
-func (t Topology) delete(ctx context.Context, aws Pruner, d Doomed) error {
+func (t Topology) delete(ctx context.Context, aws Pruner, d Doomed, all []Doomed) error {
 	switch d.Kind {
 	case "subscription":
 		return aws.Unsubscribe(ctx, d.arn)
@@ -331,6 +363,15 @@ func (t Topology) delete(ctx context.Context, aws Pruner, d Doomed) error {
 		}
 		if err != nil {
 			return err
+		}
+		listed, err := aws.TopicSubscriptions(ctx, d.arn)
+		if err != nil {
+			return err
+		}
+		for _, s := range listed {
+			if isARN(s.ARN) && !slices.ContainsFunc(all, func(d Doomed) bool { return d.arn == s.ARN }) {
+				return fmt.Errorf("topic %s: %s has been subscribed since this was shown: look again", d.Name, shown(s.Endpoint))
+			}
 		}
 		return aws.DeleteTopic(ctx, d.arn)
 	}

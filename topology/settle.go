@@ -28,14 +28,20 @@ func (a *applier) settle(ctx context.Context) error {
 	if a.want.Settle <= 0 {
 		return nil
 	}
+	fresh := time.Since(a.modified) < a.want.Settle+clockSkew
+	if len(a.touched) == 0 && !fresh {
+		return nil
+	}
 	least := time.Duration(0)
-	if a.subscribing() {
+	switch depends, err := a.depending(ctx); {
+	case err != nil:
+		return err
+	case depends:
 		least = a.want.Settle
+	case len(a.touched) == 0:
+		return nil
 	}
 	if len(a.touched) == 0 {
-		if least == 0 || time.Since(a.modified) >= a.want.Settle+clockSkew {
-			return nil
-		}
 		a.lastSet = time.Now() // a run that ended early has set it: nobody knows exactly when
 	}
 	for lost := 0; ; {
@@ -66,6 +72,28 @@ func (a *applier) settle(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// depending tells whether something is about to be sent where nothing was before: a subscription is to be
+// made, or to get another dead-letter queue than the one that it has.
+func (a *applier) depending(ctx context.Context) (bool, error) {
+	if a.subscribing() {
+		return true, nil
+	}
+	for _, s := range a.layout.subscriptions {
+		arn, ok := a.there(s)
+		if !ok || !isARN(arn) || s.DLQ == "" {
+			continue
+		}
+		have, err := a.aws.SubscriptionAttributes(ctx, arn)
+		if err != nil {
+			return false, fmt.Errorf("subscription %s: %w", s.name(), err)
+		}
+		if now := target(have[attrRedrive]); now != "" && now != a.layout.queueARN(s.DLQ) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // unlike returns the name of a queue that does not read back as it was set, and whether what it lacks

@@ -68,7 +68,7 @@ func (t *TopicState) Missing() bool { return errors.Is(t.Err, queue.ErrNotFound)
 // Find returns the subscription with an endpoint, nil when there is none. One that was ended is none.
 func (t *TopicState) Find(protocol, endpoint string) *SubscriptionState {
 	i := slices.IndexFunc(t.Subscriptions, func(s *SubscriptionState) bool {
-		return s.Protocol == protocol && s.Endpoint == endpoint && !s.Ended()
+		return endOf(s.Protocol, s.Endpoint) == endOf(protocol, endpoint) && !s.Ended()
 	})
 	if i < 0 {
 		return nil

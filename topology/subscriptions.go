@@ -20,15 +20,17 @@ const noFilter = "{}"
 // gone is what SNS lists for a while in place of the ARN of a subscription that was ended.
 const gone = "Deleted"
 
-// end is what a topic has one subscription for.
+// end is what a topic has one subscription for, its endpoint as it is shown.
 type end struct{ protocol, endpoint string }
+
+func endOf(protocol, endpoint string) end { return end{protocol, shown(endpoint)} }
 
 // ends are the subscriptions that a topic has: their ARNs, or the word in its place.
 func ends(listed []queue.Subscription) map[end]string {
 	found := make(map[end]string, len(listed))
 	for _, s := range listed {
 		if s.ARN != gone {
-			found[end{s.Protocol, s.Endpoint}] = s.ARN
+			found[endOf(s.Protocol, s.Endpoint)] = s.ARN
 		}
 	}
 	return found
@@ -52,8 +54,7 @@ func (a *applier) look(ctx context.Context) error {
 
 // there returns the ARN of a subscription that exists, or the word in its place.
 func (a *applier) there(s Subscription) (arn string, ok bool) {
-	protocol, endpoint := a.layout.endpoint(s)
-	arn, ok = a.known[s.Topic][end{protocol, endpoint}]
+	arn, ok = a.known[s.Topic][endOf(a.layout.endpoint(s))]
 	return arn, ok
 }
 
@@ -107,7 +108,7 @@ func (a *applier) subscribe(ctx context.Context, s Subscription) error {
 	// tell them apart without a bare Subscribe, which in the second case would make an unfiltered
 	// subscription.
 	listed, listErr := a.aws.TopicSubscriptions(ctx, topicARN)
-	if arn, ok := ends(listed)[end{protocol, endpoint}]; ok && listErr == nil && isARN(arn) {
+	if arn, ok := ends(listed)[endOf(protocol, endpoint)]; ok && listErr == nil && isARN(arn) {
 		return a.setSubscription(ctx, s, arn, want)
 	}
 	return err
