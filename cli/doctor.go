@@ -35,7 +35,8 @@ is unknown, and never right. KMS and CloudWatch are asked when keys are used and
 
 --fix applies the configuration (worker topology apply) when that mends anything, and looks again.
 --canary sends a real message along each line to a queue of its own, which is deleted again: by
-the topic where that gives it to nobody else, else by a copy of the topic.
+the topic where that gives it to nobody else, else by a copy of the topic. For that the caller
+has to create, subscribe and delete queues and topics called stationmaster-canary-….
 --sample FILE runs your messages through the filters: JSON objects with body, attributes, and
 perhaps topic, dedup_id and the queues that must get it (for).
 

@@ -107,6 +107,7 @@ type flight struct {
 	id       string
 	topicARN string // where it is published
 	receiver queue.Receiver
+	filters  bool // the canary's subscription has a filter
 	message  queue.Message
 	proof    Proof
 	undo     []undo // last first
@@ -162,7 +163,9 @@ func (f *flight) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	subscription, err := aws.Subscribe(ctx, f.topicARN, "sqs", queueARN, f.subscription())
+	wanted := f.subscription()
+	f.filters = wanted[attrFilter] != ""
+	subscription, err := aws.Subscribe(ctx, f.topicARN, "sqs", queueARN, wanted)
 	if err != nil {
 		return err
 	}
@@ -311,6 +314,9 @@ func (f *flight) send(ctx context.Context) error {
 			}
 			if now := time.Now(); now.After(until) {
 				f.proof.Why = fmt.Sprintf("published %d times, and nothing arrived within %s", n, human(f.canary.Wait))
+				if f.filters && f.canary.Settle > 0 {
+					f.proof.Why += "; a new filter may take up to 15 minutes: wait for longer before you believe it"
+				}
 				f.step("did not arrive")
 				return nil
 			} else if now.After(next) {
