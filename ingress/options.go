@@ -174,6 +174,20 @@ func newPath(p Path, endpoint string) (*path, error) {
 	return made, err
 }
 
+// neighbour tells whether a topic is of the account and the region of one that is expected.
+func (p *path) neighbour(topicARN string) bool {
+	at := strings.LastIndexByte(topicARN, ':') + 1
+	if at == len(topicARN) {
+		return false
+	}
+	for arn := range p.topics {
+		if topicARN[:at] == arn[:strings.LastIndexByte(arn, ':')+1] {
+			return true
+		}
+	}
+	return false
+}
+
 // pause lets the path rest until a time.
 func (p *path) pause(until time.Time) {
 	p.mu.Lock()

@@ -57,7 +57,10 @@ func (h *Handler) prove(r *http.Request, p *path, body []byte) (*snssign.Message
 	// The topic is a claim as yet. One that is not expected here is refused either way, and need not
 	// make this process fetch anything.
 	topic, ok := p.topics[m.TopicARN]
-	if !ok {
+	switch {
+	case !ok && p.neighbour(m.TopicARN):
+		return no(http.StatusServiceUnavailable, errOurs)
+	case !ok:
 		return no(http.StatusForbidden, errForeign)
 	}
 	place, err := topic.place.Certificate(m.SigningCertURL)
@@ -84,7 +87,10 @@ func (h *Handler) prove(r *http.Request, p *path, body []byte) (*snssign.Message
 	return m, nil
 }
 
-var errForeign = errors.New("its topic is not subscribed to by this path")
+var (
+	errForeign = errors.New("its topic is not subscribed to by this path")
+	errOurs    = errors.New("its topic, of this account, is not subscribed to by this path: a worker of another configuration may be meant")
+)
 
 // differs compares a header of SNS with what was signed. One that a proxy took away says nothing.
 func differs(r *http.Request, name, signed string) bool {

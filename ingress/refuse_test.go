@@ -143,12 +143,15 @@ type guard struct {
 	seen      recorder
 }
 
-func newGuard(t testing.TB) *guard {
+func newGuard(t testing.TB, adjust ...func(*ingress.Options)) *guard {
 	t.Helper()
 	g := &guard{job: &audit{}, authority: &authority{answer: reply(200, certificatePEM(t, time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)))}}
 	o := ingress.Options{
 		Certificates: g.authority, SNS: nobody{},
 		Paths: []ingress.Path{{Path: "/hooks/audit", Job: g.job.instance(t), Hooks: g.seen.hooks(), Topics: []ingress.Topic{{ARN: topicARN}}}},
+	}
+	for _, a := range adjust {
+		a(&o)
 	}
 	var err error
 	if g.Handler, err = ingress.New(o); err != nil {
@@ -206,14 +209,14 @@ func TestWhatIsRefused(t *testing.T) {
 		"no JSON":               {body: func(testing.TB) []byte { return []byte("hello") }, status: 400},
 		"a large body":          {body: func(testing.TB) []byte { return make([]byte, ingress.DefaultMaxBody+1) }, status: 413},
 		"one of unknown length": {body: func(testing.TB) []byte { return make([]byte, ingress.DefaultMaxBody+1) }, adjust: func(r *http.Request) { r.ContentLength = -1 }, status: 413},
-		"a foreign topic": {body: func(t testing.TB) []byte {
+		"another topic of ours": {body: func(t testing.TB) []byte {
 			return newLetter("m").with("TopicArn", topicARN+"2").sign(t, testKey()).body(t)
-		}, status: 403},
+		}, status: 503},
 		"a foreign account": {body: func(t testing.TB) []byte {
 			return newLetter("m").with("TopicArn", strings.Replace(topicARN, account, "666666666666", 1)).sign(t, testKey()).body(t)
 		}, status: 403},
 		"a token of one": {body: func(t testing.TB) []byte {
-			return newLetter("m").with("Type", "SubscriptionConfirmation", "Token", "00", "SubscribeURL", "https://evil.example/", "TopicArn", topicARN+"2").sign(t, testKey()).body(t)
+			return newLetter("m").with("Type", "SubscriptionConfirmation", "Token", "00", "SubscribeURL", "https://evil.example/", "TopicArn", strings.Replace(topicARN, account, "666666666666", 1)).sign(t, testKey()).body(t)
 		}, adjust: header("X-Amz-Sns-Message-Type", "SubscriptionConfirmation"), status: 403},
 		"a token that is forged": {body: func(t testing.TB) []byte {
 			return newLetter("m").with("Type", "SubscriptionConfirmation", "Token", "00", "SubscribeURL", "https://evil.example/").sign(t, other).body(t)

@@ -138,3 +138,46 @@ func TestAnEnvelopeThatCannotBeReadIsNotThrownAway(t *testing.T) {
 		t.Errorf("status %d, %d runs", w.Code, g.job.runs())
 	}
 }
+
+// TestAJobIsNotBegunWhenItsTimeIsOver: SNS has been answered by then, and a job whose context has ended does
+// half of what it should.
+func TestAJobIsNotBegunWhenItsTimeIsOver(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newGuard(t, func(o *ingress.Options) { o.Timeout = time.Second })
+		right := g.authority.answer
+		g.authority.answer = func(r *http.Request) (*http.Response, error) {
+			<-time.After(2 * time.Second)
+			return right(r)
+		}
+		body := newLetter("m").sign(t, testKey()).body(t)
+		if w := post(t, g, body); w.Code != 503 || g.job.runs() != 0 {
+			t.Errorf("status %d, %d runs", w.Code, g.job.runs())
+		}
+		if w := post(t, g, body); w.Code != 200 || g.job.runs() != 1 {
+			t.Errorf("its next try: status %d, %d runs", w.Code, g.job.runs())
+		}
+	})
+}
+
+// TestATopicOfThisAccountIsLeftToAnotherVersion: a worker of the configuration before does not expect the
+// topic yet, and its 403 would be the end of the message. A topic of somebody else's account is refused.
+func TestATopicOfThisAccountIsLeftToAnotherVersion(t *testing.T) {
+	g := newGuard(t)
+	for topic, status := range map[string]int{
+		"arn:aws:sns:us-east-1:" + account + ":new":       503,
+		"arn:aws:sns:us-east-1:111111111111:invitations":  403,
+		"arn:aws:sns:eu-west-1:" + account + ":new":       403,
+		"arn:aws-cn:sns:us-east-1:" + account + ":new":    403,
+		"arn:aws:sns:us-east-1:" + account:                403,
+		"arn:aws:sns:us-east-1:" + account + ":":          403,
+		"arn:aws:sns:us-east-1:" + account + ":new:extra": 403,
+	} {
+		l := newLetter("m").with("TopicArn", topic, "Signature", "AAAA")
+		if w := post(t, g, l.body(t)); w.Code != status {
+			t.Errorf("%s: status %d, want %d", topic, w.Code, status)
+		}
+	}
+	if len(g.authority.asked()) != 0 || g.job.runs() != 0 {
+		t.Errorf("fetched %v, %d runs", g.authority.asked(), g.job.runs())
+	}
+}

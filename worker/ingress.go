@@ -78,7 +78,7 @@ func (w *Worker) openIngress(context.Context) error {
 	}
 	var certificates *tls.Config
 	if !w.o.embedded { // in this process nobody listens in
-		if certificates, err = serverTLS(c.Ingress); err != nil {
+		if certificates, err = serverTLS(c.Ingress, w.log); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package worker
 import (
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -15,11 +16,11 @@ import (
 const lookAtCertificate = 10 * time.Second
 
 // serverTLS is how the ingress speaks TLS; nil when something before it does.
-func serverTLS(i config.Ingress) (*tls.Config, error) {
+func serverTLS(i config.Ingress, log *slog.Logger) (*tls.Config, error) {
 	if i.TLSCert == "" {
 		return nil, nil
 	}
-	c := &renewed{certFile: i.TLSCert, keyFile: i.TLSKey}
+	c := &renewed{certFile: i.TLSCert, keyFile: i.TLSKey, log: log}
 	if _, err := c.get(nil); err != nil {
 		return nil, err
 	}
@@ -29,6 +30,7 @@ func serverTLS(i config.Ingress) (*tls.Config, error) {
 // renewed is a certificate that is read again when its file has changed.
 type renewed struct {
 	certFile, keyFile string
+	log               *slog.Logger
 
 	mu       sync.Mutex
 	looked   time.Time
@@ -58,6 +60,8 @@ func (r *renewed) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		r.now, r.modified = &pair, about.ModTime()
 	case r.now == nil:
 		return nil, fmt.Errorf("read ingress.tls_cert %s and ingress.tls_key %s: %w", r.certFile, r.keyFile, err)
+	default: // SNS refuses one that has expired, and nobody would know why
+		r.log.Warn("a renewed certificate cannot be read: the one before is served", "file", r.certFile, "until", r.now.Leaf.NotAfter, "err", err)
 	}
 	return r.now, nil
 }

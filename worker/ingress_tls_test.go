@@ -6,9 +6,11 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,12 +46,13 @@ func TestARenewedCertificateIsTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := serverTLS(i); err == nil {
+	if _, err := serverTLS(i, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("no file, and no error")
 	}
 	began := time.Now().Add(-time.Hour)
 	write(1, began)
-	c := &renewed{certFile: i.TLSCert, keyFile: i.TLSKey}
+	var told strings.Builder
+	c := &renewed{certFile: i.TLSCert, keyFile: i.TLSKey, log: slog.New(slog.NewTextHandler(&told, nil))}
 	serial := func() int64 {
 		t.Helper()
 		c.looked = time.Time{} // as if lookAtCertificate had passed
@@ -69,8 +72,14 @@ func TestARenewedCertificateIsTaken(t *testing.T) {
 	if err := os.WriteFile(i.TLSCert, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if told.Len() > 0 {
+		t.Errorf("told %s", told.String())
+	}
 	if got := serial(); got != 2 {
 		t.Errorf("half renewed: serial %d", got)
+	}
+	if !strings.Contains(told.String(), "the one before is served") || !strings.Contains(told.String(), "until=") {
+		t.Errorf("told %q", told.String())
 	}
 	if err := os.Remove(i.TLSCert); err != nil {
 		t.Fatal(err)
