@@ -192,7 +192,17 @@ func (w *permissions) operator() {
 	w.allow("LookAtTopics", w.topics, "sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:ListTagsForResource")
 	w.allow("Look", everywhere, "sns:GetSubscriptionAttributes", "sns:ListSubscriptions", "sns:ListTopics", "sqs:ListQueues",
 		"cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms", "cloudwatch:DescribeAlarmsForMetric")
+	if w.owner != "" { // plan --prune
+		w.lookForUnwanted()
+	}
 	w.keys("LookAtKeys", slices.Concat(w.queueKeys(nil), w.topicKeys()), "kms:DescribeKey", "kms:GetKeyPolicy")
+}
+
+// lookForUnwanted is what Unwanted asks of queues and topics that nobody has named.
+func (w *permissions) lookForUnwanted() {
+	a := w.layout.account
+	w.allow("LookAtAllQueues", []string{a.QueueARN("*")}, "sqs:GetQueueAttributes", "sqs:ListQueueTags", "sqs:ListDeadLetterSourceQueues")
+	w.allow("LookAtAllTopics", []string{a.TopicARN("*")}, "sns:ListTagsForResource", "sns:ListSubscriptionsByTopic")
 }
 
 func (w *permissions) replayer() {
@@ -213,8 +223,7 @@ func (w *permissions) provisioner(prune bool) {
 	if prune {
 		a := w.layout.account
 		w.allow("FindWhatIsUnwanted", everywhere, "sqs:ListQueues", "sns:ListTopics", "sns:Unsubscribe", "sns:GetSubscriptionAttributes")
-		w.allow("LookAtAllQueues", []string{a.QueueARN("*")}, "sqs:GetQueueAttributes", "sqs:ListQueueTags", "sqs:ListDeadLetterSourceQueues")
-		w.allow("LookAtAllTopics", []string{a.TopicARN("*")}, "sns:ListTagsForResource", "sns:ListSubscriptionsByTopic")
+		w.lookForUnwanted()
 		w.allow("PruneQueues", []string{a.QueueARN("*")}, "sqs:DeleteQueue")
 		w.all[len(w.all)-1].Condition = map[string]map[string][]string{"StringEquals": {"aws:ResourceTag/" + OwnerTag: {w.owner}}}
 		w.allow("PruneTopics", []string{a.TopicARN("*")}, "sns:DeleteTopic") // SNS knows no condition on tags

@@ -187,3 +187,31 @@ func TestAWorkerSendsOnlyWhereItDoes(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoLooksForTheUnwantedMayLook: `plan --prune` needs no more than what `worker iam operator` prints, and
+// pruning no more than the provisioner's, whatever else is in the account.
+func TestWhoLooksForTheUnwantedMayLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t)
+		k.apply(t, owned(true))
+		k.make(t, "theirs", map[string]string{"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":5}`, account.QueueARN("audit-dlq"))})
+		check := func(role string, prune bool, used []use) {
+			p, _ := policyFor(t, owned(false), role, prune)
+			for _, u := range used {
+				if !allowed(p, u) {
+					t.Errorf("%s may not %s on %s", role, u.action, u.resource)
+				}
+			}
+		}
+		used := k.uses()
+		doomed := k.unwanted(t, owned(false))
+		looked := used()
+		check(topology.OperatorRole, false, looked)
+		check(topology.ProvisionerRole, true, looked)
+		used = k.uses()
+		if err := owned(false).Prune(t.Context(), k, doomed, nil); err != nil {
+			t.Fatal(err)
+		}
+		check(topology.ProvisionerRole, true, used())
+	})
+}
