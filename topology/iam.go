@@ -144,7 +144,8 @@ func (w *permissions) worker() {
 	w.allow("VerifyTopics", w.topics, "sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic")
 	w.allow("VerifySubscriptions", w.any(), "sns:GetSubscriptionAttributes")
 	if w.served {
-		w.allow("Confirm", w.servedTopics(), "sns:ConfirmSubscription", "sns:Subscribe")
+		w.allow("Confirm", w.servedTopics(func(Subscription) bool { return true }), "sns:ConfirmSubscription")
+		w.resubscribe()
 		w.allow("Attach", everywhere, "sns:SetSubscriptionAttributes", "sns:Unsubscribe")
 	}
 	w.keys("Decrypt", w.queueKeys(nil), "kms:Decrypt")
@@ -176,9 +177,29 @@ func (w *permissions) any() []string {
 	return everywhere
 }
 
-func (w *permissions) servedTopics() (arns []string) {
+// resubscribe lets a worker subscribe the paths that are declared so, and nothing else: whoever takes over
+// a worker must not have the topics delivered to himself. Source: "Actions, resources, and condition keys
+// for Amazon SNS", Service Authorization Reference.
+func (w *permissions) resubscribe() {
+	again := func(s Subscription) bool { return s.Resubscribe }
+	topics := w.servedTopics(again)
+	if len(topics) == 0 {
+		return
+	}
+	var endpoints []string
 	for _, s := range w.layout.subscriptions {
-		if s.Served {
+		if s.Served && again(s) {
+			endpoints = append(endpoints, s.Endpoint)
+		}
+	}
+	slices.Sort(endpoints)
+	w.allow("SubscribeAgain", topics, "sns:Subscribe")
+	w.all[len(w.all)-1].Condition = map[string]map[string][]string{"StringEquals": {"sns:Endpoint": slices.Compact(endpoints)}}
+}
+
+func (w *permissions) servedTopics(which func(Subscription) bool) (arns []string) {
+	for _, s := range w.layout.subscriptions {
+		if s.Served && which(s) {
 			arns = append(arns, w.layout.topicARN(s.Topic))
 		}
 	}

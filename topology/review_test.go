@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stationmaster/worker/internal/iampolicy"
 	"github.com/stationmaster/worker/localaws"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
@@ -214,4 +215,28 @@ func TestWhoLooksForTheUnwantedMayLook(t *testing.T) {
 		}
 		check(topology.ProvisionerRole, true, used())
 	})
+}
+
+// TestAWorkerSubscribesItsPathsOnly, and only those that are to be subscribed again.
+func TestAWorkerSubscribesItsPathsOnly(t *testing.T) {
+	const mine = "https://hooks.example.com/x"
+	for again, want := range map[bool]map[string]bool{
+		false: {mine: false, "https://evil.example/": false},
+		true:  {mine: true, "https://evil.example/": false},
+	} {
+		p, _ := policyFor(t, with(func(t *topology.Topology) {
+			t.Subscriptions = append(t.Subscriptions, topology.Subscription{
+				Topic: "invitations", Protocol: "https", Endpoint: mine, Served: true, Resubscribe: again, DLQ: "x-delivery-dlq",
+			})
+		}), topology.WorkerRole, false)
+		for endpoint, may := range want {
+			got := p.Evaluate(iampolicy.Request{
+				Principal: iampolicy.Principal{AWS: "arn:aws:iam::000000000000:role/r"}, Action: "sns:Subscribe", Resource: account.TopicARN("invitations"),
+				Time: time.Now(), Context: map[string][]string{"sns:Endpoint": {endpoint}, "sns:Protocol": {"https"}},
+			}).Allowed
+			if got != may {
+				t.Errorf("resubscribe %v: it may subscribe %s: %v", again, endpoint, got)
+			}
+		}
+	}
 }

@@ -81,6 +81,8 @@ type Subscription struct {
 	Protocol, Endpoint string
 	// Served: a worker of this configuration answers at Endpoint, and confirms it.
 	Served bool
+	// Resubscribe: that worker subscribes again when SNS says that the subscription was ended.
+	Resubscribe bool
 	// Delivery is the DeliveryPolicy in JSON, of http and https only; empty: SNS's own, one that is
 	// there is removed.
 	Delivery string

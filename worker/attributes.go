@@ -89,7 +89,7 @@ func subscriptionOf(c config.Config, s config.Subscription) topology.Subscriptio
 	q, ours := c.Queues[s.Endpoint]
 	switch {
 	case s.Served():
-		wanted.Endpoint, wanted.Served = c.Ingress.URL(s.Endpoint), true
+		wanted.Endpoint, wanted.Served, wanted.Resubscribe = c.Ingress.URL(s.Endpoint), true, s.Resubscribe
 	case s.Protocol != "sqs" && s.Protocol != "":
 		wanted.Endpoint = s.Endpoint
 	case ours:
