@@ -148,18 +148,25 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p *path) answer
 	}
 	switch m.Type {
 	case snssign.SubscriptionConfirmation:
-		return h.within(r, arrived, func(ctx context.Context) answer { return h.confirm(ctx, p, m) })
+		return h.within(r, arrived, p, m, h.confirm)
 	case snssign.UnsubscribeConfirmation:
-		return h.within(r, arrived, func(ctx context.Context) answer { return h.unsubscribed(ctx, p, m) })
+		return h.within(r, arrived, p, m, h.unsubscribed)
 	}
 	return h.notify(r.Context(), p, m, body, arrived)
 }
 
-// within bounds what is asked of SNS while SNS waits.
-func (h *Handler) within(r *http.Request, arrived time.Time, do func(context.Context) answer) answer {
+// within bounds what is asked of SNS while SNS waits, and asks once for each message.
+func (h *Handler) within(r *http.Request, arrived time.Time, p *path, m *snssign.Message, do func(context.Context, *path, *snssign.Message) answer) answer {
+	if p.memory.done.Contains(m.MessageID) {
+		return done
+	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), arrived.Add(h.o.Timeout))
 	defer cancel()
-	return do(ctx)
+	a := do(ctx, p, m)
+	if a.status < 300 {
+		p.memory.done.Add(m.MessageID, struct{}{})
+	}
+	return a
 }
 
 func (h *Handler) isDraining() bool {

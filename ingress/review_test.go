@@ -2,6 +2,7 @@ package ingress_test
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -180,4 +181,29 @@ func TestATopicOfThisAccountIsLeftToAnotherVersion(t *testing.T) {
 	if len(g.authority.asked()) != 0 || g.job.runs() != 0 {
 		t.Errorf("fetched %v, %d runs", g.authority.asked(), g.job.runs())
 	}
+}
+
+// TestAConfirmationThatIsPostedAgainAsksNobody: whoever has seen one could have SNS asked as often as he likes.
+func TestAConfirmationThatIsPostedAgainAsksNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		k := newKit(t)
+		k.subscribe()
+		k.mu.Lock()
+		again := k.posts[0]
+		k.mu.Unlock()
+		body, err := io.ReadAll(again.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told, asked := len(k.seen.told()), 0
+		k.api.confirm = func(string, string) (string, error) { asked++; return "", nil }
+		for range 10 {
+			if status := k.serve(again, string(body)); status != 200 {
+				t.Errorf("status %d", status)
+			}
+		}
+		if asked != 0 || len(k.seen.told()) != told {
+			t.Errorf("asked %d times, told %v", asked, k.seen.told()[told:])
+		}
+	})
 }
