@@ -2,6 +2,7 @@ package dlqreplay
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -34,7 +35,7 @@ func newBacklog(most int64, events *teller) *backlog {
 // wait waits until n messages may be sent to d.
 func (b *backlog) wait(ctx context.Context, d *Destination, n int) error {
 	if b.most <= 0 || d.Counts == nil {
-		return nil
+		return nil //nolint:nilerr // it is told, and asked again
 	}
 	g := b.gate(d)
 	select {
@@ -48,7 +49,9 @@ func (b *backlog) wait(ctx context.Context, d *Destination, n int) error {
 		if err := rest(ctx, time.Until(g.asked.Add(backlogPoll))); err != nil {
 			return err
 		}
-		b.ask(ctx, g, d, need)
+		if err := b.ask(ctx, g, d, need); err != nil {
+			return err
+		}
 	}
 	g.left -= int64(n)
 	return nil
@@ -67,12 +70,16 @@ func (b *backlog) gate(d *Destination) *gate {
 
 // ask asks how much waits. Once a destination is full, a quarter of the limit must have gone before more is
 // sent: the run would stop and go with each message otherwise.
-func (b *backlog) ask(ctx context.Context, g *gate, d *Destination, need int64) {
+// The error says that nobody will ever know.
+func (b *backlog) ask(ctx context.Context, g *gate, d *Destination, need int64) error {
 	now, err := d.Counts(ctx)
 	g.asked = time.Now()
+	if forGood(err) {
+		return fmt.Errorf("read how much waits in %s: %w", d.Name, err)
+	}
 	if err != nil {
 		b.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
-		return
+		return nil
 	}
 	g.left = b.most - now.Visible
 	switch {
@@ -83,4 +90,5 @@ func (b *backlog) ask(ctx context.Context, g *gate, d *Destination, need int64) 
 		g.pausing = true
 		b.events.tell(Event{Kind: Pausing, Backlog: now.Visible})
 	}
+	return nil
 }

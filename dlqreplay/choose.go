@@ -55,14 +55,22 @@ type choosing struct {
 	skips   skips
 	// stopped are the FIFO groups of which something is not replayed.
 	stopped map[string]bool
-	// examined letters had an expression tried on them.
-	examined int
+	// examined letters had an expression tried on them; slow are those on which it took too long.
+	examined, slow int
 }
+
+// mostSlow is on how many letters an expression may take too long.
+const mostSlow = 40
 
 func (c *choosing) choose(ctx context.Context, l *candidate) error {
 	matched, err := c.chosen.match(ctx, l)
 	if l.view != nil {
 		c.examined++
+	}
+	if errors.Is(err, errSlow) {
+		if c.slow++; c.slow >= mostSlow {
+			return fmt.Errorf("filter: on %d of %d dead letters %w", c.slow, c.examined, err)
+		}
 	}
 	if errors.Is(err, errUnjudged) {
 		if c.plan.Unjudged++; c.plan.Unjudged == 1 {

@@ -91,11 +91,16 @@ type Report struct {
 	Left int `json:"left"`
 	// Skipped, of what a stream received, match the filter and may not be replayed. A plan tells its own.
 	Skipped int `json:"skipped,omitempty"`
+	// More says that a stream has not come to the end of its queue, or not to all that is in it.
+	More bool `json:"more,omitempty"`
 
 	// Undeleted, of the replayed, could not be deleted from the dead-letter queue: resume deletes them.
 	Undeleted int `json:"undeleted"`
-	// Ambiguous, of the replayed, were sent again because an answer was lost: there may be two of each.
+	// Ambiguous, of the replayed, were sent again because an answer was lost, or more than one: there may be as many more of
+	// each.
 	Ambiguous int `json:"ambiguous"`
+	// Unsure, of those that were not replayed, may have been: they were sent, and the answers were lost.
+	Unsure int `json:"unsure,omitempty"`
 	// Returned, of the replayed, died again meanwhile; Returns are the first of them.
 	Returned int      `json:"returned"`
 	Returns  []Return `json:"returns,omitempty"`
@@ -122,7 +127,7 @@ type Failures struct {
 }
 
 // Whole reports whether everything chosen was replayed, deleted from the dead-letter queue, and has not
-// come back.
+// come back, and whether nothing was left unseen that might have been chosen.
 func (r *Report) Whole() bool {
-	return r.Outcome == Completed && r.Replayed == r.Selected && r.Undeleted == 0 && r.Returned == 0
+	return r.Outcome == Completed && r.Replayed == r.Selected && r.Undeleted == 0 && r.Returned == 0 && !r.More
 }

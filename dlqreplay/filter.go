@@ -195,7 +195,7 @@ func (t Term) compile(now time.Time) (matches, error) {
 	}
 	switch t.Key {
 	case "group":
-		return about(func(l *Letter) bool { return strings.EqualFold(l.Fingerprint, t.Value) })
+		return about(func(l *Letter) bool { return hasPrefixFold(l.Fingerprint, t.Value) })
 	case "job":
 		return about(func(l *Letter) bool { return l.Job == t.Value })
 	case "class":
@@ -225,6 +225,11 @@ func (t Term) compile(now time.Time) (matches, error) {
 		return where(t.Value)
 	}
 	return nil, fmt.Errorf("%q is nothing that dead letters are chosen by: must be one of %s", t.Key, keys)
+}
+
+// hasPrefixFold reports whether s begins with prefix, in whatever case.
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
 // attr matches an attribute of the message, or of the one in the envelope: "name=text", or "name" for

@@ -99,11 +99,17 @@ func (k *keeper) receipt(id string) (queue.ReceiptHandle, bool) {
 
 // expired notices that a hold has ended. k.mu is held.
 func (k *keeper) expired(h *hold, now time.Time) bool {
-	if !h.lost && k.hold > 0 && !now.Before(h.deadline) {
+	if !h.lost && k.hold > 0 && over(now, h.deadline) {
 		h.lost = true
 		k.lost++
 	}
 	return h.lost
+}
+
+// over reports whether a deadline has passed by one of our clocks: the monotonic one stands still while the
+// machine sleeps, and the other may be set back.
+func over(now, deadline time.Time) bool {
+	return !now.Before(deadline) || !now.Round(0).Before(deadline)
 }
 
 // lose notes that SQS no longer takes a receipt, unless there is a newer one.

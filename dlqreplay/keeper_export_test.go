@@ -3,6 +3,7 @@ package dlqreplay
 import (
 	"context"
 	"time"
+	"unsafe"
 
 	"github.com/stationmaster/worker/queue"
 )
@@ -39,4 +40,19 @@ func (k Keeper) Delete(ctx context.Context, ids ...string) []error { return k.k.
 // Release gives letters back.
 func (k Keeper) Release(ctx context.Context, hurry <-chan struct{}, ids ...string) Handback {
 	return k.k.release(ctx, ids, hurry, nil)
+}
+
+// Over reports whether a hold has ended.
+func Over(now, deadline time.Time) bool { return over(now, deadline) }
+
+// Slept is t on a machine whose monotonic clock has stood still for so long: its wall clock is ahead.
+func Slept(t time.Time, d time.Duration) time.Time {
+	type layout struct {
+		wall uint64
+		ext  int64
+		loc  *time.Location
+	}
+	const seconds = 30 // of wall: nanoseconds below, 33 bits of seconds above
+	(*layout)(unsafe.Pointer(&t)).wall += uint64(int64(d/time.Second)) << seconds
+	return t
 }

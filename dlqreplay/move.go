@@ -35,6 +35,9 @@ func (r *run) mover(c contexts, f *feed) {
 			return
 		}
 		err := r.backlog.wait(c.feed, ps[0].to, len(ps))
+		if err != nil && c.feed.Err() == nil {
+			r.fail(err)
+		}
 		if err == nil {
 			err = r.pacer.wait(c.feed, len(ps))
 		}
@@ -163,7 +166,7 @@ func (r *run) deliver(c contexts, f *feed, batch []*parcel) {
 // resend returns what of a batch may be sent again, and records which of it may exist twice then.
 func (r *run) resend(f *feed, batch []*parcel, began time.Time) []*parcel {
 	var held, doubtful []*parcel
-	remembered := time.Since(began) < forgets-patience // by SQS, and so the deduplication id
+	remembered := !over(time.Now(), began.Add(forgets-patience)) // by SQS, and so the deduplication id
 	for _, p := range batch {
 		if _, ok := r.held.keeper.receipt(p.letter.MessageID); !ok {
 			r.lose(f, p)
@@ -204,7 +207,8 @@ func (r *run) take(c contexts, f *feed, batch []*parcel, began time.Time) (a ans
 		ls[i], ms[i] = p.letter, p.message
 	}
 	ids, errs := batch[0].to.Taker.Take(c.work, ls, ms)
-	if len(batch) > 1 && allRejected(errs, len(batch)) {
+	// A job has tried each of them already.
+	if len(batch) > 1 && batch[0].to.ARN != "" && allRejected(errs, len(batch)) {
 		return answer{alone: true}
 	}
 	var (
@@ -221,6 +225,7 @@ func (r *run) take(c contexts, f *feed, batch []*parcel, began time.Time) (a ans
 			a.broken, a.err = true, err
 		case errors.Is(err, queue.ErrUnanswered):
 			p.lost = true
+			r.tally.doubt(p)
 		case errors.Is(err, queue.ErrThrottled):
 		case errors.Is(err, queue.ErrRejected), r.hopeless(p, began):
 			refused, whys = append(refused, p), append(whys, reasonOf(err))
@@ -241,7 +246,7 @@ func (r *run) take(c contexts, f *feed, batch []*parcel, began time.Time) (a ans
 // hopeless reports that a message fails again and again while its destination takes others.
 func (r *run) hopeless(p *parcel, began time.Time) bool {
 	p.tries++
-	return p.tries >= fewTries && r.accepted.after(p.to, began)
+	return p.tries >= fewTries && r.accepted.since(p.to, began)
 }
 
 // accept records what a destination has taken, and hands it to those who delete it. When that cannot be

@@ -19,6 +19,8 @@ type parcel struct {
 	tries int
 	// flying: it is on its way; see tally.
 	flying bool
+	// unsure: nobody knows whether it was accepted; doubtful: nor will, when it has arrived.
+	unsure, doubtful bool
 	// lost: the last answer was.
 	lost bool
 	// kept: message is not on the shelf, and must stay.

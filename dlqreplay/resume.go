@@ -84,7 +84,7 @@ func (r *run) resumed(c contexts) (ps []*parcel) {
 		}
 		order = append(order, id)
 	}
-	r.await(c, missing)
+	sure := r.await(c, missing)
 	var undeleted, gone []string
 	for _, id := range order {
 		switch state, held := past.State(id), r.held.find(id) != nil; {
@@ -93,6 +93,8 @@ func (r *run) resumed(c contexts) (ps []*parcel) {
 			// Nobody knows yet whether it is hidden or gone.
 		case state == Sent && held:
 			undeleted = append(undeleted, id)
+		case state == Sent && !sure:
+			// It may be in somebody's hands, and shows up again then.
 		case state == Sent:
 			// Deleted, and the run was killed before it could say so.
 			gone = append(gone, id)
@@ -121,6 +123,7 @@ func (r *run) recall(p *parcel, state State) {
 		p.doubted = r.o.Past.resent(p.letter.MessageID)
 		p.again = !p.doubted && r.doubtful(p.to)
 		p.announced = !p.again
+		r.tally.doubt(p)
 	}
 }
 
@@ -159,14 +162,15 @@ func (w *watcher) resume(base Report) {
 }
 
 // await waits for letters that a run which was killed still hides: until they have shown up, or nothing is
-// hidden any more, or the longest hold is over.
-func (r *run) await(c contexts, missing map[string]State) {
+// hidden any more, or the longest hold that there is is over: that run may have held more than there seems
+// to be now, and so for longer. It reports whether what has not shown up is in nobody's hands.
+func (r *run) await(c contexts, missing map[string]State) (sure bool) {
 	dlq := r.held.dlq
 	if len(missing) == 0 || dlq.Hold <= 0 {
-		return
+		return true
 	}
 	receiver := &receiver{dlq: dlq}
-	until := time.Now().Add(dlq.Hold + settleTick)
+	until := time.Now().Add(max(dlq.Hold, mostHold) + settleTick)
 	hidden := time.Now() // when something was known to be hidden last
 	for len(missing) > 0 && c.feed.Err() == nil && time.Now().Before(until) && time.Since(hidden) < countsSettle {
 		r.tally.events.tellOften(Event{Kind: Waiting, Done: len(missing), Until: until})
@@ -184,11 +188,14 @@ func (r *run) await(c contexts, missing map[string]State) {
 			r.tally.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
 		}
 		held, _ := r.held.keeper.counts()
-		if now, err := dlq.Counts(c.work); err != nil || now.InFlight > int64(held) || now.Visible > 0 {
+		now, err := dlq.Counts(c.work)
+		// What is visible in a FIFO queue and does not come is behind what is held of its group.
+		if comes := len(ds) > 0 || now.Visible > 0 && !dlq.FIFO; err != nil || comes || now.InFlight > int64(held) {
 			hidden = time.Now()
 		}
 		if len(ds) == 0 && rest(c.feed, settleTick) != nil {
-			return
+			break
 		}
 	}
+	return len(missing) == 0 || time.Since(hidden) >= countsSettle
 }

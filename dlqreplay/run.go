@@ -26,6 +26,7 @@ type run struct {
 
 	mu     sync.Mutex
 	note   string    // what else the report says
+	more   bool      // a stream has not come to its end
 	astray []*parcel // their holds had ended when their turn came
 }
 
@@ -70,7 +71,7 @@ func newRun(o Options) *run {
 		o.Pace.Loops = defaultLoops
 	}
 	r := &run{
-		o: o, held: o.Held, began: time.Now(), tally: t,
+		o: o, held: o.Held, began: time.Now(), tally: t, more: o.Stream,
 		marker: marker{o.ReplayID, o.By}, pacer: newPacer(o.Pace),
 		backlog: newBacklog(o.Pace.MaxBacklog, t.events),
 		deletes: make(chan []string, 4*o.Pace.Loops),
@@ -241,17 +242,20 @@ func (r *run) abandon(ended <-chan struct{}) *Report {
 }
 
 func (r *run) report(outcome Outcome, why string, undeleted int, back Handback) *Report {
+	r.mu.Lock()
+	note, more := r.note, r.more
+	r.mu.Unlock()
 	return r.tally.end(func(t *Report) {
-		t.Outcome, t.Why = outcome, why
+		t.Outcome, t.Why, t.More = outcome, why, more
 		t.Undeleted, t.Released = undeleted, back.Released
 		t.Hidden, t.HiddenUntil = back.Hidden, back.HiddenUntil
 		t.Took = time.Since(r.began)
-		if whole := t.Selected == t.Replayed+t.Failed+t.Gone; whole && outcome == Stopped {
+		if whole := t.Selected == t.Replayed+t.Failed+t.Gone && !more; whole && outcome == Stopped {
 			t.Outcome, t.Why = Completed, ""
 		} else if whole && outcome == Interrupted {
 			t.Outcome, t.Why = Completed, "everything was sent; its returns were not awaited to the end"
 		}
-		t.Why = sentence(t.Why, r.note)
+		t.Why = sentence(t.Why, note)
 	})
 }
 

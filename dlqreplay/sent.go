@@ -69,10 +69,10 @@ func (l *lastAccepted) now(d *Destination) {
 	l.at[d.key()] = time.Now()
 }
 
-func (l *lastAccepted) after(d *Destination, t time.Time) bool {
+func (l *lastAccepted) since(d *Destination, t time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.at[d.key()].After(t)
+	return !l.at[d.key()].Before(t)
 }
 
 // deleter is one loop that deletes from the dead-letter queue what was accepted.

@@ -28,6 +28,7 @@ type stream struct {
 	news  time.Time // when something came last
 	back  int       // held back
 	over  bool
+	cut   bool // before the end of the queue
 }
 
 // stream runs a stream until its queue is empty.
@@ -47,6 +48,11 @@ func (r *run) stream(c contexts, f *feed) {
 		all.Go(func() { s.loop(c) })
 	}
 	all.Wait()
+	if c.feed.Err() == nil && !s.cut {
+		r.mu.Lock()
+		r.more = false
+		r.mu.Unlock()
+	}
 }
 
 // loop receives while there is room for what comes.
@@ -110,8 +116,17 @@ func (s *stream) silent(c contexts) {
 	if s.quiet < quietReceives {
 		return
 	}
-	if err == nil && now.Visible == 0 || time.Since(s.news) > countsSettle {
+	switch {
+	case s.over:
+	case err == nil && now.Visible == 0:
 		s.over = true
+	case time.Since(s.news) <= countsSettle:
+	case err != nil:
+		s.over, s.cut = true, true
+		s.r.remark(fmt.Sprintf("nobody can say whether there are more: %v", err))
+	default:
+		s.over, s.cut = true, true
+		s.r.remark(fmt.Sprintf("about %d were not handed out: they are behind others of their group that stay, or came meanwhile", now.Visible))
 	}
 }
 
@@ -175,7 +190,7 @@ func (s *stream) holdBack() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.back++; s.back == mostBack {
-		s.over = true
+		s.over, s.cut = true, true
 		s.r.remark(fmt.Sprintf("%d letters that were not chosen are held, and SQS hands out no more; run again for what is behind them", s.back))
 	}
 }

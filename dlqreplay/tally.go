@@ -89,6 +89,7 @@ func (t *tally) fly(ps []*parcel) {
 	for _, p := range ps {
 		p.flying = true
 		t.flying++
+		t.suspect(p)
 	}
 }
 
@@ -104,7 +105,33 @@ func (t *tally) landed(ps []*parcel) {
 		if p.flying {
 			p.flying = false
 			t.flying--
+			if !p.doubtful {
+				t.settled(p)
+			}
 		}
+	}
+}
+
+// doubt counts a parcel that may have been accepted, until it is known to have been.
+func (t *tally) doubt(p *parcel) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.doubtful = true
+	t.suspect(p)
+}
+
+// suspect and settled keep account of what may have been accepted. t.mu is held.
+func (t *tally) suspect(p *parcel) {
+	if !p.unsure {
+		p.unsure = true
+		t.report.Unsure++
+	}
+}
+
+func (t *tally) settled(p *parcel) {
+	if p.unsure {
+		p.unsure = false
+		t.report.Unsure--
 	}
 }
 
@@ -118,6 +145,7 @@ func (t *tally) sent(ps []*parcel) {
 	r, now := &t.report, time.Now()
 	for _, p := range ps {
 		r.Replayed++
+		t.settled(p)
 		r.To[p.to.Name]++
 		if p.again {
 			r.Ambiguous++

@@ -26,6 +26,9 @@ const (
 // errUnjudged says that an expression failed on a letter.
 var errUnjudged = errors.New("the expression failed")
 
+// errSlow says that it took too long.
+var errSlow = fmt.Errorf("%w: it took longer than %s", errUnjudged, whereFor)
+
 // where compiles a jq expression over {body, attrs, sys, failure, sns}. A letter matches when any result is
 // neither false nor null.
 func where(expression string) (matches, error) {
@@ -66,7 +69,7 @@ func truthy(ctx context.Context, code *gojq.Code, c *candidate) (bool, error) {
 		}
 		switch {
 		case failed && errors.Is(err, context.DeadlineExceeded):
-			return false, fmt.Errorf("%w: it took longer than %s", errUnjudged, whereFor)
+			return false, errSlow
 		case failed && errors.Is(err, context.Canceled):
 			return false, err
 		case failed:
