@@ -53,7 +53,7 @@ func report(w io.Writer, name string, err error) {
 		return
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		line = strings.TrimSpace(line)
+		line = strings.TrimSpace(clean(line)) // it may quote a file
 		switch {
 		case line == "":
 		case strings.HasPrefix(line, "worker: "), strings.HasPrefix(line, "worker "): // a command says its path

@@ -23,7 +23,7 @@ func (r *replaying) export(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer held.Release(ctx, r.hurry)
+	defer r.release(ctx, held)
 	if err := r.expected(plan); err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (r *replaying) scannedForFile(ctx context.Context) (*dlqreplay.Held, *dlqre
 	}
 	plan, err := r.planToFile(ctx, held, only, nil)
 	if err != nil {
-		held.Release(ctx, r.hurry)
+		r.release(ctx, held)
 		return nil, nil, err
 	}
 	return held, plan, nil
@@ -150,6 +150,7 @@ func (r *replaying) importFile(ctx context.Context) error {
 		return err
 	}
 	a := &acting{held: held, action: dlqreplay.ActionImport, verb: "import", judging: r.judging(), file: r.asked.object}
+	a.judging.File = true
 	judge := r.w.Judge(ctx, a.judging)
 	if restore {
 		a.to = r.w.Back()

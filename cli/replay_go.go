@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stationmaster/worker/dlqreplay"
@@ -47,6 +49,8 @@ type acting struct {
 	ended func(report *dlqreplay.Report) error
 	// file is of an export, or of an import.
 	file string
+	// stream says that the run that is resumed goes on receiving.
+	stream bool
 }
 
 // act shows what would be done, asks, and does it. Whatever happens, what is held is released.
@@ -55,7 +59,7 @@ func (r *replaying) act(ctx context.Context, a *acting) error {
 	release := func() {
 		if !released {
 			released = true
-			a.held.Release(ctx, r.hurry)
+			r.release(ctx, a.held)
 		}
 	}
 	defer release()
@@ -69,6 +73,9 @@ func (r *replaying) act(ctx context.Context, a *acting) error {
 		return &quiet{exitNothing}
 	}
 	yes, err := r.agree(ctx, a)
+	if err == nil {
+		err = r.expected(a.plan) // there may be more of it now
+	}
 	switch {
 	case err != nil:
 		return err
@@ -84,7 +91,27 @@ func (r *replaying) act(ctx context.Context, a *acting) error {
 	if err != nil && report == nil {
 		return err
 	}
-	return errors.Join(err, r.reported(a, report))
+	return both(err, r.reported(a, report))
+}
+
+// both is an error with the exit code of a report that has been printed: said alone it would be silent.
+func both(err, reported error) error {
+	if err == nil || reported == nil {
+		return errors.Join(err, reported)
+	}
+	return &coded{err, exitCode(reported)}
+}
+
+// release gives back what is held, and says what cannot be.
+func (r *replaying) release(ctx context.Context, held *dlqreplay.Held) {
+	if back := held.Release(ctx, r.hurry); back.Hidden > 0 {
+		r.screen.rest()
+		r.screen.must(hidden(back, r.w.DLQ.Name))
+	}
+}
+
+func hidden(back dlqreplay.Handback, dlq string) string {
+	return fmt.Sprintf("%d could not be released: %s shows them again at %s", back.Hidden, dlq, back.HiddenUntil.Local().Format(time.TimeOnly))
 }
 
 // showPlan prints the plan of what is about to be done.
@@ -118,6 +145,13 @@ func (r *replaying) header(a *acting, pace dlqreplay.Pace) dlqreplay.Header {
 	}
 	if a.file != "" {
 		h.Extra["file"] = a.file
+	}
+	if a.to != nil && a.to.Unchanged && a.action == dlqreplay.ActionImport {
+		h.Extra["restore"] = "true"
+	}
+	if r.streams(a) {
+		h.Extra["stream"] = "true"
+		h.Extra["agreed"] = strings.Join(slices.Sorted(maps.Keys(a.judging.Agreed)), "\n")
 	}
 	return h
 }
@@ -160,8 +194,12 @@ func (r *replaying) runWith(ctx context.Context, a *acting, pace dlqreplay.Pace,
 			r.screen.known[g.Fingerprint] = true
 		}
 	}
+	filter := r.f.filter
+	if a.plan != nil {
+		filter = a.plan.Filter // as of the scan, whatever the time is now
+	}
 	o := dlqreplay.Options{
-		ReplayID: j.ID(), By: r.w.By, Held: a.held, Plan: a.plan, Filter: r.f.filter, Judge: judge, Pace: pace,
+		ReplayID: j.ID(), By: r.w.By, Held: a.held, Plan: a.plan, Filter: filter, Judge: judge, Pace: pace,
 		Journal: j, Past: past, BreakOrder: a.judging.BreakOrder, Hurry: r.hurry, Stream: r.streams(a),
 		Event: func(e dlqreplay.Event) {
 			if e.Kind == dlqreplay.JournalAt {
@@ -178,7 +216,10 @@ func (r *replaying) runWith(ctx context.Context, a *acting, pace dlqreplay.Pace,
 // streams reports whether the run goes on with what a scan cannot hold at once. What was bounded or
 // named is held.
 func (r *replaying) streams(a *acting) bool {
-	if a.plan == nil || r.f.limit > 0 || r.f.plan != "" || r.f.expect >= 0 || a.action != dlqreplay.ActionReplay {
+	if a.plan == nil {
+		return a.stream
+	}
+	if r.f.limit > 0 || r.f.plan != "" || r.f.expect >= 0 || a.action != dlqreplay.ActionReplay {
 		return false
 	}
 	return a.plan.FIFO || !a.plan.Complete && a.plan.Scanned >= dlqreplay.MaxHeld

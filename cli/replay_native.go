@@ -43,6 +43,9 @@ func (r *replaying) moreThanNative() []string {
 			why = append(why, "--"+flag)
 		}
 	}
+	if asking := r.w.Asking(); len(asking) > 0 {
+		why = append(why, "jobs that want to be asked ("+listed(asking, mostNames)+")")
+	}
 	if r.f.given("canary") && r.f.canary > 0 {
 		why = append(why, "--canary")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -36,7 +37,8 @@ func (r *replaying) resumed(ctx context.Context, j *dlqreplay.Journal, past *dlq
 			unfinished = append(unfinished, id)
 		}
 	}
-	if len(unfinished) == 0 {
+	streams := h.Extra["stream"] != "" && (past.Report == nil || past.Report.More)
+	if len(unfinished) == 0 && !streams {
 		return r.nothingLeft(j, past)
 	}
 	r.restore(h)
@@ -50,7 +52,11 @@ func (r *replaying) resumed(ctx context.Context, j *dlqreplay.Journal, past *dlq
 	}
 	a := &acting{
 		action: h.Action, verb: string(h.Action), file: h.Extra["file"],
-		judging: worker.Judging{MaxDeaths: 0, Check: false, BreakOrder: h.BreakOrder, Agreed: map[string]bool{}},
+		judging: worker.Judging{MaxDeaths: h.MaxDeaths, Check: h.Check, BreakOrder: h.BreakOrder, Agreed: map[string]bool{}},
+		stream:  streams,
+	}
+	for job := range strings.SplitSeq(h.Extra["agreed"], "\n") {
+		a.judging.Agreed[job] = true
 	}
 	var exporter *dlqreplay.Exporter
 	switch h.Action {
@@ -58,13 +64,14 @@ func (r *replaying) resumed(ctx context.Context, j *dlqreplay.Journal, past *dlq
 		if a.file == "" {
 			return fmt.Errorf("resume %s: %w", j.ID(), errNoFile)
 		}
-		if exporter, err = dlqreplay.NewExporter(a.file, h); err != nil {
+		if exporter, err = r.exporterAgain(a.file, j, past); err != nil {
 			return err
 		}
 		a.to = exporter.Destination()
 		a.ended = func(report *dlqreplay.Report) error { return r.endFile(exporter, report) }
 	case dlqreplay.ActionImport:
-		if h.To == worker.ToOrigin || h.To == "" {
+		a.judging.File = true
+		if h.Extra["restore"] != "" {
 			a.to = r.w.Back()
 		}
 	case dlqreplay.ActionReplay:
@@ -79,10 +86,43 @@ func (r *replaying) resumed(ctx context.Context, j *dlqreplay.Journal, past *dlq
 		err = errors.Join(err, a.ended(report))
 	}
 	if report == nil {
-		a.held.Release(ctx, r.hurry)
+		r.release(ctx, a.held)
 		return err
 	}
-	return errors.Join(err, r.reported(a, report))
+	return both(err, r.reported(a, report))
+}
+
+// exporterAgain opens the unfinished file of a run, and refuses one that has not what the run had exported:
+// that would be deleted from its queue.
+func (r *replaying) exporterAgain(path string, j *dlqreplay.Journal, past *dlqreplay.Past) (*dlqreplay.Exporter, error) {
+	h := past.Header
+	h.ReplayID = j.ID()
+	e, err := dlqreplay.NewExporter(path, h)
+	if err != nil {
+		return nil, err
+	}
+	if n := past.Count(dlqreplay.Sent) + past.Count(dlqreplay.Deleted); e.Count() < n {
+		text := fmt.Errorf("resume %s: %s has %d of the %d dead letters that were exported into it: nothing is deleted. Put the file back, or begin a new export",
+			j.ID(), path+".part", e.Count(), n)
+		return nil, &coded{errors.Join(text, e.Suspend()), exitRefused}
+	}
+	return e, nil
+}
+
+// nameFile gives the file of a run that is over its name, where that had failed.
+func (r *replaying) nameFile(j *dlqreplay.Journal, past *dlqreplay.Past) error {
+	path := past.Header.Extra["file"]
+	if path == "" || past.Header.Action == dlqreplay.ActionImport {
+		return nil
+	}
+	if _, err := os.Stat(path + ".part"); err != nil {
+		return nil //nolint:nilerr // it has its name
+	}
+	e, err := r.exporterAgain(path, j, past)
+	if err != nil {
+		return err
+	}
+	return r.endFile(e, &dlqreplay.Report{Outcome: dlqreplay.Completed})
 }
 
 // nothingLeft says that a run is over. One that was killed at its end gets the report that it could not
@@ -98,10 +138,22 @@ func (r *replaying) nothingLeft(j *dlqreplay.Journal, past *dlqreplay.Past) erro
 			return err
 		}
 	}
-	if r.s.json {
-		return r.s.encode(dlqreplay.Event{At: r.now, Kind: dlqreplay.Ended, Report: report})
+	if err := r.nameFile(j, past); err != nil {
+		return err
 	}
-	r.screen.must(fmt.Sprintf("%s has nothing left to do: all %d are done.", j.ID(), past.Len()))
+	v := &reportView{Report: report, Verb: string(past.Header.Action)}
+	text := fmt.Sprintf("all %d are done.", past.Len())
+	if v.code() != ExitDone {
+		text = v.done() + "."
+	}
+	if !r.s.json {
+		r.screen.must(fmt.Sprintf("%s has nothing left to do: %s", j.ID(), text))
+	} else if err := r.s.encode(dlqreplay.Event{At: r.now, Kind: dlqreplay.Ended, Report: report}); err != nil {
+		return err
+	}
+	if v.code() != ExitDone {
+		return &quiet{exitLeft}
+	}
 	return nil
 }
 

@@ -28,6 +28,9 @@ func (r *replaying) plan(ctx context.Context) error {
 	back := held.Release(ctx, r.hurry)
 	r.screen.rest()
 	if err := r.expected(plan); err != nil {
+		if back.Hidden > 0 {
+			r.screen.must(hidden(back, plan.DLQ))
+		}
 		return err
 	}
 	if len(plan.Selected) > 0 {
@@ -52,7 +55,7 @@ func (r *replaying) plan(ctx context.Context) error {
 func (r *replaying) planText(plan *dlqreplay.Plan, back dlqreplay.Handback) string {
 	v := r.view(plan)
 	if back.Hidden > 0 {
-		v.Notes = append(v.Notes, fmt.Sprintf("%d could not be released: %s shows them again at %s", back.Hidden, plan.DLQ, back.HiddenUntil.Local().Format("15:04:05")))
+		v.Notes = append(v.Notes, hidden(back, plan.DLQ))
 	}
 	if r.f.quiet {
 		return strings.TrimSpace(v.would() + " Nothing sent.")
@@ -141,7 +144,7 @@ func (r *replaying) scanned(ctx context.Context, j worker.Judging) (*dlqreplay.H
 	}
 	plan, err := r.planOf(ctx, held, j, only)
 	if err != nil {
-		held.Release(ctx, r.hurry)
+		r.release(ctx, held)
 		return nil, nil, err
 	}
 	return held, plan, nil

@@ -66,6 +66,12 @@ func (v *reportView) text() string {
 		}
 		add("refused", fmt.Sprintf("%d: %s (such as %s)", f.Count, clean(f.Why), clean(f.Example)))
 	}
+	if v.Why != "" && v.Outcome == dlqreplay.Completed {
+		add("note", clean(v.Why))
+	}
+	if v.Unsure > 0 {
+		add("unsure", fmt.Sprintf("%d may have been sent all the same: their answers were lost. Go on with it and they are counted: %s", v.Unsure, v.Resume))
+	}
 	if v.Undeleted > 0 {
 		add("twice", fmt.Sprintf("%d were sent and could not be deleted here. Delete them: %s", v.Undeleted, v.Resume))
 	}

@@ -73,7 +73,7 @@ func (r *replaying) one(ctx context.Context) (*dlqreplay.Held, *dlqreplay.Letter
 	l := held.Get(r.asked.object)
 	if l == nil {
 		n := len(held.Letters())
-		held.Release(ctx, r.hurry)
+		r.release(ctx, held)
 		return nil, nil, &coded{fmt.Errorf("%s is not among the %s of %s", r.asked.object, count(n, "message"), r.w.DLQ.Name), exitNothing}
 	}
 	return held, l, nil
@@ -96,7 +96,7 @@ func (r *replaying) show(ctx context.Context) error {
 		return err
 	}
 	m, err := held.Message(l)
-	held.Release(ctx, r.hurry)
+	r.release(ctx, held)
 	if err != nil {
 		return err
 	}
@@ -188,9 +188,10 @@ func (r *replaying) runHere(ctx context.Context) error {
 	}
 	to, err := r.w.RunHere(l, name)
 	if err != nil {
-		held.Release(ctx, r.hurry)
+		r.release(ctx, held)
 		return err
 	}
+	r.f.to = worker.ToJob + orWord(name, l.Job) // for a resume: it runs here, too
 	r.f.filter = dlqreplay.Filter{{Key: "id", Value: l.MessageID}}
 	judging := r.judging()
 	judging.MaxDeaths, judging.Check = 0, r.f.check
@@ -199,19 +200,19 @@ func (r *replaying) runHere(ctx context.Context) error {
 	judge.To = func(*dlqreplay.Letter) (*dlqreplay.Destination, error) { return to, nil }
 	plan, err := held.Plan(ctx, r.f.filter, judge, r.now)
 	if err != nil {
-		held.Release(ctx, r.hurry)
+		r.release(ctx, held)
 		return err
 	}
 	a := &acting{held: held, plan: plan, judging: judging, action: dlqreplay.ActionReplay, verb: "run", to: to}
 	if len(plan.Selected) == 0 {
-		held.Release(ctx, r.hurry)
+		r.release(ctx, held)
 		r.screen.must(fmt.Sprintf("Not run, and released unchanged: %s.", strings.Join(skipTexts(plan), "; ")))
 		return &quiet{exitLeft}
 	}
 	if !r.f.yes {
 		answer, err := r.ask(ctx, fmt.Sprintf("Run %s here on %s: %q?  [y/N] ", to.Name, l.MessageID, reason(plan.Groups[0])))
 		if err != nil || answer != "y" && answer != "yes" {
-			held.Release(ctx, r.hurry)
+			r.release(ctx, held)
 			r.screen.must("Not run, and released unchanged.")
 			return orQuiet(err, exitLeft)
 		}

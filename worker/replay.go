@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -165,6 +167,8 @@ type Judging struct {
 	BreakOrder       bool
 	// Check skips what its job here cannot decode.
 	Check bool
+	// File says that the letters are a file's: anybody may have written where they came from.
+	File bool
 	// Agreed are jobs that want to be asked before a replay, and have been.
 	Agreed map[string]bool
 }
@@ -173,7 +177,7 @@ type Judging struct {
 func (r *Replay) Judge(ctx context.Context, j Judging) dlqreplay.Judge {
 	judge := dlqreplay.Judge{
 		MaxDeaths: j.MaxDeaths, Limit: j.Limit, BreakOrder: j.BreakOrder,
-		To: func(l *dlqreplay.Letter) (*dlqreplay.Destination, error) { return r.destinationOf(ctx, l) },
+		To: func(l *dlqreplay.Letter) (*dlqreplay.Destination, error) { return r.destinationOf(ctx, l, j.File) },
 		Asks: func(job string) bool {
 			d, ok := r.o.Jobs.Lookup(job)
 			return ok && d.AsksBeforeReplay() && !j.Agreed[job]
@@ -226,6 +230,23 @@ func (r *Replay) goesTo(name string) bool {
 func (r *Replay) AsksBeforeReplay(job string) bool {
 	d, ok := r.o.Jobs.Lookup(job)
 	return ok && d.AsksBeforeReplay()
+}
+
+// Asking are the jobs whose letters need consent, of those that the configuration has for where letters
+// may go.
+func (r *Replay) Asking() (names []string) {
+	for _, s := range specsOf(r.op.loaded.Config) {
+		if !r.goesTo(s.queue.Name) {
+			continue
+		}
+		for _, name := range append(slices.Collect(maps.Values(s.kinds)), s.job) {
+			if r.AsksBeforeReplay(name) && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // registered are the names of the jobs of this program, for errors.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,10 +76,12 @@ func (r *Replay) Back() *dlqreplay.Destination {
 }
 
 // destinationOf finds where a letter belongs. The error says why nobody knows.
-func (r *Replay) destinationOf(ctx context.Context, l *dlqreplay.Letter) (*dlqreplay.Destination, error) {
+func (r *Replay) destinationOf(ctx context.Context, l *dlqreplay.Letter, file bool) (*dlqreplay.Destination, error) {
 	switch {
 	case r.explicit != nil:
 		return r.explicit, nil
+	case file && l.SourceARN != "" && !slices.ContainsFunc(r.sources, func(s *place) bool { return s.arn == l.SourceARN }):
+		return nil, fmt.Errorf("it says that it came from %s, which is no source of %s", l.SourceARN, r.at.name)
 	case l.SourceARN != "":
 		return r.atARN(ctx, l.SourceARN, nil)
 	}
