@@ -35,7 +35,7 @@ func newBacklog(most int64, events *teller) *backlog {
 // wait waits until n messages may be sent to d.
 func (b *backlog) wait(ctx context.Context, d *Destination, n int) error {
 	if b.most <= 0 || d.Counts == nil {
-		return nil //nolint:nilerr // it is told, and asked again
+		return nil
 	}
 	g := b.gate(d)
 	select {
@@ -79,7 +79,7 @@ func (b *backlog) ask(ctx context.Context, g *gate, d *Destination, need int64) 
 	}
 	if err != nil {
 		b.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
-		return nil
+		return nil //nolint:nilerr // it is told, and asked again
 	}
 	g.left = b.most - now.Visible
 	switch {

@@ -240,3 +240,18 @@ func TestAStreamThatIsCutIsNotWhole(t *testing.T) {
 		}
 	})
 }
+
+// No returns prove nothing where nobody has received the canary.
+func TestACanaryThatNobodyHasTriedProvesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepot(t, "work") // and nobody works
+		d.send(dead(`{"n":0}`, deadletter.Death{Job: "email", Queue: "work", Now: time.Now()}, time.Now(), errors.New("boom")))
+		d.sendPlain(20)
+		o := d.begin()
+		o.Pace = dlqreplay.Pace{Canary: 3, Settle: time.Minute, StopOnReturn: 0.05}
+		d.run(o)
+		if told := d.told(dlqreplay.Unobserved); len(told) != 1 || !strings.Contains(told[0].Why, "3 wait in work") {
+			t.Errorf("%+v", told)
+		}
+	})
+}

@@ -22,6 +22,26 @@ func (r *run) settleCanary(c contexts, first []*parcel) {
 		}
 	})
 	r.regain(c, behind)
+	r.untried(c, first)
+}
+
+// untried says of a canary that has not returned that it may not have been tried, either: a queue that is
+// paused or delayed returns nothing.
+func (r *run) untried(c contexts, first []*parcel) {
+	if c.feed.Err() != nil || !r.watch.sees() || r.tally.so().Returned > r.watch.base.Returned {
+		return
+	}
+	asked := map[*Destination]bool{}
+	for _, p := range first {
+		if p.to.Counts == nil || asked[p.to] {
+			continue
+		}
+		asked[p.to] = true
+		if now, err := p.to.Counts(c.work); err == nil && now.Visible+now.Delayed > 0 {
+			r.tally.events.tell(Event{Kind: Unobserved, Why: fmt.Sprintf(
+				"%d wait in %s: the canary may be among them, and nobody has tried it", now.Visible+now.Delayed, p.to.Name)})
+		}
+	}
 }
 
 // behind returns what is held of the groups of a FIFO canary besides the canary.
