@@ -318,9 +318,9 @@ func TestASignalDuringTheScanReleasesEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStory(t)
 		s.send("orders-dlq", numberedOrders(200)...)
-		n := 0
+		var n atomic.Int32
 		s.server.Control("ReceiveMessage", func(*localaws.Request) *localaws.Fault {
-			if n++; n == 5 {
+			if n.Add(1) == 5 {
 				s.signals <- os.Interrupt
 			}
 			return &localaws.Fault{Delay: 100 * time.Millisecond}
