@@ -5,6 +5,8 @@ package all
 
 import (
 	_ "github.com/stationmaster/worker/jobs/analytics"
+	_ "github.com/stationmaster/worker/jobs/broadcast"
 	_ "github.com/stationmaster/worker/jobs/email"
+	_ "github.com/stationmaster/worker/jobs/slack"
 	_ "github.com/stationmaster/worker/jobs/webhook"
 )

@@ -27,18 +27,41 @@ func (e *StatusError) Error() string {
 // Class names the failure in a failure record.
 func (e *StatusError) Class() string { return "http_" + strconv.Itoa(e.Code) }
 
-// judge makes of an answer what a job returns.
-func judge(where string, answer *http.Response, now time.Time) error {
-	code := answer.StatusCode
-	if code >= 200 && code < 300 {
+// Answer is what came back.
+type Answer struct {
+	// Code is the status.
+	Code int
+	// Said is the beginning of what the other side wrote. No error may quote it: it can hold anything.
+	Said []byte
+	// From is the scheme and the host that answered: what may be shown of the URL.
+	From string
+
+	after time.Duration
+}
+
+// OK reports whether the request was taken.
+func (a *Answer) OK() bool { return a.Code >= 200 && a.Code < 300 }
+
+// RetryAfter is how long the other side asked to be left alone, at most twelve hours; 0 when it did
+// not ask.
+func (a *Answer) RetryAfter() time.Duration { return a.after }
+
+// Judge makes of an answer what a job returns, as Post does.
+func (a *Answer) Judge() error {
+	if a.OK() {
 		return nil
 	}
-	err := fmt.Errorf("post %s: %w", where, &StatusError{Code: code})
-	if !passing(code) {
+	return a.As(&StatusError{Code: a.Code})
+}
+
+// As marks err, which says what was answered, by what the status says: whether and when to try again.
+func (a *Answer) As(err error) error {
+	err = fmt.Errorf("post %s: %w", a.From, err)
+	if !passing(a.Code) {
 		return retry.Never(err)
 	}
-	if wait := retryAfter(answer.Header.Get("Retry-After"), now); wait > 0 {
-		return retry.After(err, wait)
+	if a.after > 0 {
+		return retry.After(err, a.after)
 	}
 	return err
 }

@@ -25,9 +25,10 @@ import (
 const (
 	// DefaultTimeout bounds a request when Options do not.
 	DefaultTimeout = 10 * time.Second
-	// maxAnswer is how much of an answer is read, so that its connection can be used again. What it
-	// says beyond its status is of no use to a worker.
+	// maxAnswer is how much of an answer is read, so that its connection can be used again; maxSaid
+	// how much of it a job gets to see.
 	maxAnswer  = 64 << 10
+	maxSaid    = 1 << 10
 	maxHeaders = 64 << 10
 	idle       = 90 * time.Second
 	perHost    = 64
@@ -64,7 +65,7 @@ func New(o Options) *Client {
 				Proxy:                  nil, // see the package comment
 				DialContext:            dialer.DialContext,
 				ForceAttemptHTTP2:      true,
-				DisableCompression:     true, // the answer is thrown away
+				DisableCompression:     true, // nearly all of the answer is thrown away
 				MaxResponseHeaderBytes: maxHeaders,
 				MaxIdleConnsPerHost:    perHost,
 				IdleConnTimeout:        idle,
@@ -83,12 +84,22 @@ func (c *Client) Close() error {
 // 5xx may be retried, after its Retry-After if it has one; every other is marked by retry.Never, and
 // so is an address that is refused. What fails on the way is a plain error.
 func (c *Client) Post(ctx context.Context, to *url.URL, header http.Header, body []byte) error {
+	answer, err := c.Exchange(ctx, to, header, body)
+	if err != nil {
+		return err
+	}
+	return answer.Judge()
+}
+
+// Exchange sends body and returns the answer, for a job that has more to judge by than its status.
+// An address that is refused is marked by retry.Never.
+func (c *Client) Exchange(ctx context.Context, to *url.URL, header http.Header, body []byte) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	where := origin(to)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(body))
 	if err != nil {
-		return retry.Never(fmt.Errorf("post %s: %w", where, bare(err)))
+		return nil, retry.Never(fmt.Errorf("post %s: %w", where, bare(err)))
 	}
 	if header != nil {
 		r.Header = header.Clone()
@@ -96,12 +107,16 @@ func (c *Client) Post(ctx context.Context, to *url.URL, header http.Header, body
 	r.Header.Set("User-Agent", "stationmaster")
 	answer, err := c.http.Do(r)
 	if err != nil {
-		return undelivered(where, err)
+		return nil, undelivered(where, err)
 	}
 	defer answer.Body.Close()
 	// A body that breaks off changes nothing: the status was the answer.
+	said, _ := io.ReadAll(io.LimitReader(answer.Body, maxSaid))
 	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer)
-	return judge(where, answer, time.Now())
+	return &Answer{
+		Code: answer.StatusCode, Said: said, From: where,
+		after: retryAfter(answer.Header.Get("Retry-After"), time.Now()),
+	}, nil
 }
 
 // undelivered makes the error of a request without an answer.

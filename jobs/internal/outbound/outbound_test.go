@@ -1,6 +1,7 @@
 package outbound_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -247,5 +248,27 @@ func TestErrorsHoldNoPathQueryOrBody(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("error %v", err)
 		}
+	}
+}
+
+func TestAnAnswerIsShownToAJob(t *testing.T) {
+	to := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "9")
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = w.Write(bytes.Repeat([]byte("slow down "), 10_000))
+	})
+	answer, err := client(t, outbound.Options{AllowPrivate: true}).Exchange(t.Context(), to.JoinPath("hunter2"), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.OK() || answer.Code != 429 || answer.RetryAfter() != 9*time.Second || answer.From != to.String() {
+		t.Errorf("%d, after %s, from %s", answer.Code, answer.RetryAfter(), answer.From)
+	}
+	if len(answer.Said) != 1024 || !bytes.HasPrefix(answer.Said, []byte("slow down slow")) {
+		t.Errorf("%d bytes: %.20s", len(answer.Said), answer.Said)
+	}
+	own := errors.New("too fast")
+	if after, ok := errors.AsType[*retry.AfterError](answer.As(own)); !ok || after.Delay != 9*time.Second || !errors.Is(after, own) {
+		t.Errorf("As: %v", answer.As(own))
 	}
 }
