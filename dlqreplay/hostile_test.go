@@ -255,3 +255,25 @@ func TestACanaryThatNobodyHasTriedProvesNothing(t *testing.T) {
 		}
 	})
 }
+
+// Who writes a record may write any time into it, and clocks differ: a stream that passes a letter over for
+// its time says so.
+func TestAStreamSaysWhatItPassesOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepot(t, "work")
+		d.sendPlain(20)
+		d.send(dead(`{"n":20}`, deadletter.Death{Job: "email", Queue: "work", Now: time.Now().AddDate(50, 0, 0)}, time.Now(), errors.New("boom")))
+		pass(t, time.Second)
+		j, err := d.store.Begin(dlqreplay.Header{Action: dlqreplay.ActionReplay, DLQ: d.dlq.Name})
+		must(t, err)
+		defer j.Close() //nolint:errcheck // its report tells
+		r := d.run(dlqreplay.Options{
+			ReplayID: j.ID(), Held: d.scan(func(o *dlqreplay.ScanOptions) { o.Only = []string{"?"}; o.Budget = 1 }),
+			Judge: d.judge(), Stream: true, Pace: dlqreplay.Pace{StopOnReturn: 1}, Journal: j,
+		})
+		if !strings.Contains(r.Why, "1 stay") || r.Replayed < 19 {
+			t.Errorf("%+v", r)
+		}
+		d.conserved(21, 0)
+	})
+}

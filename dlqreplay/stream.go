@@ -27,6 +27,7 @@ type stream struct {
 	quiet int
 	news  time.Time // when something came last
 	back  int       // held back
+	late  int       // of them, because they died after the run began, by the clocks of those who say so
 	over  bool
 	cut   bool // before the end of the queue
 }
@@ -48,6 +49,9 @@ func (r *run) stream(c contexts, f *feed) {
 		all.Go(func() { s.loop(c) })
 	}
 	all.Wait()
+	if s.late > 0 {
+		r.remark(fmt.Sprintf("%d stay that died after the run began, or say so", s.late))
+	}
 	if c.feed.Err() == nil && !s.cut {
 		r.mu.Lock()
 		r.more = false
@@ -199,6 +203,9 @@ func (s *stream) holdBack() {
 func (s *stream) choose(c contexts, l *candidate) (*parcel, error) {
 	r := s.r
 	if began := r.frozen(); !l.Sent.Before(began) || !l.Died().Before(began) {
+		s.mu.Lock()
+		s.late++
+		s.mu.Unlock()
 		return nil, nil //nolint:nilnil // it died while the run was on
 	}
 	if limit := r.o.Judge.Limit; limit > 0 && r.tally.so().Selected >= limit {
