@@ -23,6 +23,7 @@ type room struct {
 var floors = []room{
 	{pattern: "cmd/*", floor: roof},
 	{pattern: "bench", floor: roof},
+	{pattern: "examples/*", floor: roof},
 	{pattern: "internal/house", floor: roof},
 	{pattern: "internal/jobsgen/gen", floor: roof}, // the program behind make jobs
 	{pattern: "internal/actionsgen", floor: roof},  // the program behind make actions
