@@ -90,7 +90,7 @@ func (e *examiner) lineOf(s topology.Subscription) (line, bool) {
 	if t == nil {
 		return line{}, false
 	}
-	l := line{want: s, topic: t, protocol: cmp.Or(s.Protocol, "sqs"), endpoint: s.Endpoint}
+	l := line{want: s, topic: t, protocol: cmp.Or(s.Protocol, "sqs"), endpoint: topology.Shown(s.Endpoint)}
 	if l.protocol == "sqs" {
 		l.endpoint = s.Queue
 		if q := e.state.Queues[s.Queue]; q != nil {

@@ -35,7 +35,7 @@ func (Pending) Unwrap() error { return ErrPending }
 // wait notes that a subscription waits to be confirmed. The ARN is empty where SNS does not tell it.
 func (a *applier) wait(s Subscription, arn string) {
 	protocol, endpoint := a.layout.endpoint(s)
-	endpoint = shown(endpoint)
+	endpoint = Shown(endpoint)
 	p := Pending{Name: s.name(), Protocol: protocol, Endpoint: endpoint, Served: s.Served, arn: arn, s: s}
 	switch {
 	case s.Served:

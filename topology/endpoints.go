@@ -35,13 +35,13 @@ func (s Subscription) name() string {
 	if isARN(to) {
 		to = lastPart(to)
 	}
-	return s.Topic + " → " + shown(to)
+	return s.Topic + " → " + Shown(to)
 }
 
 var password = regexp.MustCompile(`^(https?://[^/@:]*):[^/@]*@`)
 
-// shown is an endpoint as SNS lists it, and as it may be printed: a URL without its password.
-func shown(endpoint string) string { return password.ReplaceAllString(endpoint, "$1:****@") }
+// Shown is an endpoint as SNS lists it, and as it may be printed: a URL without its password.
+func Shown(endpoint string) string { return password.ReplaceAllString(endpoint, "$1:****@") }
 
 // validateProtocol checks what only some protocols have.
 func (s Subscription) validateProtocol(fault func(string, ...any)) {

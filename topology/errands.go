@@ -111,7 +111,7 @@ func (l *layout) subscriptionErrands(s Subscription, state *State) []Errand {
 		return []Errand{{For: about, What: "the account has to be out of the SMS sandbox, or the number verified in it, and its spending limit not reached"}}
 	case "http", "https":
 		if !s.Served && !l.exists(s, state) {
-			return []Errand{{For: about, What: "whoever answers at " + shown(s.Endpoint) + " has to confirm the subscription"}}
+			return []Errand{{For: about, What: "whoever answers at " + Shown(s.Endpoint) + " has to confirm the subscription"}}
 		}
 	}
 	return nil

@@ -255,7 +255,7 @@ func (u *unwanted) findTopics(ctx context.Context) error {
 }
 
 func (u *unwanted) doom(s queue.Subscription, topic, why string) {
-	to := shown(s.Endpoint)
+	to := Shown(s.Endpoint)
 	if isARN(to) {
 		to = lastPart(to)
 	}
@@ -370,7 +370,7 @@ func (t Topology) delete(ctx context.Context, aws Pruner, d Doomed, all []Doomed
 		}
 		for _, s := range listed {
 			if isARN(s.ARN) && !slices.ContainsFunc(all, func(d Doomed) bool { return d.arn == s.ARN }) {
-				return fmt.Errorf("topic %s: %s has been subscribed since this was shown: look again", d.Name, shown(s.Endpoint))
+				return fmt.Errorf("topic %s: %s has been subscribed since this was shown: look again", d.Name, Shown(s.Endpoint))
 			}
 		}
 		return aws.DeleteTopic(ctx, d.arn)

@@ -23,7 +23,7 @@ const gone = "Deleted"
 // end is what a topic has one subscription for, its endpoint as it is shown.
 type end struct{ protocol, endpoint string }
 
-func endOf(protocol, endpoint string) end { return end{protocol, shown(endpoint)} }
+func endOf(protocol, endpoint string) end { return end{protocol, Shown(endpoint)} }
 
 // ends are the subscriptions that a topic has: their ARNs, or the word in its place.
 func ends(listed []queue.Subscription) map[end]string {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stationmaster/worker/internal/config"
+	"github.com/stationmaster/worker/topology"
 )
 
 // Network is the topology of a configuration as a map has it.
@@ -73,7 +74,7 @@ func Map(o Options) (*Network, error) {
 }
 
 func trackOf(c config.Config, s config.Subscription) MapTrack {
-	t := MapTrack{Protocol: s.Protocol, To: s.Endpoint, FilterOn: s.FilterOn, Raw: s.Raw, Job: s.Job}
+	t := MapTrack{Protocol: s.Protocol, To: topology.Shown(s.Endpoint), FilterOn: s.FilterOn, Raw: s.Raw, Job: s.Job}
 	if s.Served() {
 		t.To, t.Ours = c.Ingress.URL(s.Endpoint), true
 	}

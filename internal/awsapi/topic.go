@@ -2,6 +2,7 @@ package awsapi
 
 import (
 	"context"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
@@ -81,7 +82,11 @@ func (c *Client) Subscribe(ctx context.Context, topicARN, protocol, endpoint str
 		TopicArn: &topicARN, Protocol: &protocol, Endpoint: &endpoint, Attributes: attributes, ReturnSubscriptionArn: true,
 	})
 	if err != nil {
-		return "", wrap("subscribe "+NameOf(endpoint)+" to", NameOf(topicARN), err)
+		name := NameOf(endpoint)
+		if web := strings.HasPrefix(protocol, "http"); web {
+			name = name[strings.LastIndexByte(name, '@')+1:] // what stands before it may be a password
+		}
+		return "", wrap("subscribe "+name+" to", NameOf(topicARN), err)
 	}
 	return value(out.SubscriptionArn), nil
 }
