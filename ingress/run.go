@@ -73,6 +73,10 @@ func (h *Handler) begin(ctx context.Context, p *path, r *run, d *queue.Delivery)
 	if !p.acquire(waiting) {
 		return no(errBusy)
 	}
+	if !time.Now().Before(d.Deadline) { // a slow body, a slow certificate: nobody waits for the job any more
+		<-p.slots
+		return no(ErrTimeout)
+	}
 	base, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	r.cancel = cancel
 	if !h.enter(r) {
