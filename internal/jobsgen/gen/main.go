@@ -1,13 +1,12 @@
-// Command gen writes jobs/all/all.go, the list of the jobs that are compiled in. It runs at the
-// module's root: go run ./internal/jobsgen/gen.
+// Command gen writes jobs/all/all.go, the list of the jobs that are compiled in, as worker jobs
+// generate does; unlike a worker it builds while that list is wrong. It runs at the module's root:
+// go run ./internal/jobsgen/gen.
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/stationmaster/worker/internal/jobsgen"
@@ -21,24 +20,17 @@ func main() {
 }
 
 func generate(root string, out io.Writer) error {
-	r, err := jobsgen.Generate(os.DirFS(root))
+	r, err := jobsgen.Write(root)
 	if err != nil {
 		return err
 	}
 	for _, name := range r.Silent {
 		fmt.Fprintf(out, "jobs/%s registers no job and is left out: call jobs.Register in its init\n", name)
 	}
-	file := filepath.Join(root, filepath.FromSlash(jobsgen.File))
-	if before, err := os.ReadFile(file); err == nil && bytes.Equal(before, r.Source) {
-		fmt.Fprintf(out, "%s is current: %s\n", jobsgen.File, strings.Join(r.Jobs, ", "))
-		return nil
+	said := "%s is current: %s\n"
+	if r.Changed {
+		said = "wrote %s: %s\n"
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(file, r.Source, 0o644); err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "wrote %s: %s\n", jobsgen.File, strings.Join(r.Jobs, ", "))
+	fmt.Fprintf(out, said, jobsgen.File, strings.Join(r.Jobs, ", "))
 	return nil
 }
