@@ -48,6 +48,7 @@ var floors = []room{
 	{pattern: "internal/awsapi", floor: 2},
 	{pattern: "internal/config", floor: 2},
 	{pattern: "internal/receivers", floor: 2},
+	{pattern: "internal/plugins", floor: 2},
 
 	{pattern: "jobs", floor: 1},
 	{pattern: "deadletter", floor: 1},
