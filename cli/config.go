@@ -11,10 +11,11 @@ func (s *state) configCommand() *cobra.Command {
 		Use: "check", Short: "Say everything that is wrong with the configuration, or that nothing is",
 		Long: `Say everything that is wrong with the configuration, or that nothing is: also what the
 jobs that queues lead to have against their settings. Nothing is started and nobody is
-asked, neither AWS nor a server of a job.
+asked, neither AWS nor a server of a job. Plugins are loaded, which runs their code;
+with --no-plugins none of it runs, and their jobs and settings are not checked.
 
 Exit codes: 0 no faults, 2 faults.`,
-		Example: example("worker config check", "worker config check --config production.toml"),
+		Example: example("worker config check", "worker config check --config production.toml", "worker config check --no-plugins"),
 		Args:    want(),
 		RunE: func(*cobra.Command, []string) error {
 			c, err := worker.CheckConfig(s.workerOptions())
@@ -56,5 +57,7 @@ Exit codes: 0 no faults, 2 faults.`,
 			return nil
 		},
 	}
+	s.noPluginsFlag(check)
+	s.noPluginsFlag(show)
 	return s.group("config", "Check and show the configuration", check, show)
 }

@@ -10,7 +10,7 @@ import (
 
 func (s *state) jobsCommand() *cobra.Command {
 	list := &cobra.Command{
-		Use: "list", Short: "List the jobs that are compiled in",
+		Use: "list", Short: "List the jobs that are compiled in, and those of plugins",
 		Example: example("worker jobs list", "worker jobs list --json"),
 		Args:    want(),
 		RunE: func(*cobra.Command, []string) error {
@@ -22,7 +22,7 @@ func (s *state) jobsCommand() *cobra.Command {
 				return s.encode(all)
 			}
 			if len(all) == 0 {
-				s.printf("no job is compiled in: import one in the main package\n")
+				s.printf("no job is compiled in: write one with %s jobs new NAME, and import it in the main package\n", s.name)
 				return nil
 			}
 			rows := [][]string{{"JOB", "TAKES", "QUEUES", "SETTINGS", "PACKAGE"}}
@@ -31,13 +31,22 @@ func (s *state) jobsCommand() *cobra.Command {
 				if j.Batch {
 					takes = "batches"
 				}
-				rows = append(rows, []string{j.Name, takes, dash(j.Queues), dash(j.Settings), j.Package})
+				rows = append(rows, []string{j.Name, takes, dash(j.Queues), dash(j.Settings), j.Package + from(j.Plugin)})
 			}
 			s.table(rows)
 			return nil
 		},
 	}
-	return s.group("jobs", "The jobs of this worker", list)
+	s.noPluginsFlag(list)
+	return s.group("jobs", "The jobs of this worker", list, s.jobsNewCommand(), s.jobsGenerateCommand(), s.jobsBuildCommand())
+}
+
+// from names the file of a plugin.
+func from(file string) string {
+	if file == "" {
+		return ""
+	}
+	return " (" + file + ")"
 }
 
 func dash(words []string) string {

@@ -66,6 +66,7 @@ func (s *state) replayCommand() *cobra.Command {
 		ValidArgsFunction: s.replayArgs,
 	}
 	f := replayFlagsOf(cmd)
+	s.noPluginsFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		asked, err := readReplayArgs(cmd, args)
 		if err == nil {

@@ -7,10 +7,12 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/stationmaster/worker/worker"
@@ -31,12 +33,14 @@ type state struct {
 	// Flags that every command has.
 	configFile string
 	json       bool
+	noPlugins  bool // of the commands that load plugins to look at their jobs
 }
 
 // process is the state of the real process.
 func process(options []worker.Option) *state {
+	built, _ := debug.ReadBuildInfo() // nil without modules
 	return &state{
-		name:     programName(os.Args[0]),
+		name:     programName(os.Args[0], built),
 		args:     os.Args[1:],
 		environ:  os.Environ(),
 		stdin:    os.Stdin,
@@ -59,11 +63,18 @@ var goRun = regexp.MustCompile(`/go-build\d+/b\d+/exe/[^/]+$|/[0-9a-f]{2}/[0-9a-
 
 // programName is what to type to run this program again: what was typed, and go run again where that
 // has started it.
-func programName(path string) string {
-	if goRun.MatchString(path) {
+func programName(path string, built *debug.BuildInfo) string {
+	if !goRun.MatchString(path) {
+		return path
+	}
+	if built == nil || built.Path == "" {
 		return "go run ./cmd/" + path[strings.LastIndexByte(path, '/')+1:]
 	}
-	return path
+	below, inside := strings.CutPrefix(built.Path, built.Main.Path)
+	if v := built.Main.Version; inside && (v == "" || v == "(devel)") {
+		return "go run ." + below
+	}
+	return "go run " + built.Path
 }
 
 func isTerminal(f *os.File) bool {
@@ -100,13 +111,19 @@ func (s *state) workerOptions() worker.Options {
 		TextHandler: func(to io.Writer, level slog.Leveler) slog.Handler {
 			return &peopleHandler{to: to, level: level, mu: &sync.Mutex{}}
 		},
-		Version: version().Version,
-		Flags:   map[string]any{},
+		Version:   version().Version,
+		Flags:     map[string]any{},
+		NoPlugins: s.noPlugins,
 	}
 	for _, adjust := range s.options {
 		adjust(&o)
 	}
 	return o
+}
+
+// noPluginsFlag lets a command do without the code of plugins.
+func (s *state) noPluginsFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&s.noPlugins, "no-plugins", false, "load no plugins: no foreign code runs, and what is said of jobs that are not compiled in is not checked")
 }
 
 // untilSignal returns a context that the first signal ends, for commands that have nothing to drain.

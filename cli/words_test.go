@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -129,8 +130,21 @@ func TestTheProgramIsCalledAsItWasTyped(t *testing.T) {
 		"/tmp/go-build1/b001/exe/worker": "go run ./cmd/worker",
 		kept:                             "go run ./cmd/worker",
 	} {
-		if got := programName(path); got != want {
+		if got := programName(path, nil); got != want {
 			t.Errorf("programName(%q) = %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestAProgramOfAnotherModuleIsCalledByItsPath(t *testing.T) {
+	const run = "/tmp/go-build1/b001/exe/worker"
+	for want, built := range map[string]debug.BuildInfo{
+		"go run .":          {Path: "example.com/own", Main: debug.Module{Path: "example.com/own", Version: "(devel)"}},
+		"go run ./cmd/mine": {Path: "example.com/own/cmd/mine", Main: debug.Module{Path: "example.com/own"}},
+		"go run github.com/stationmaster/worker/cmd/w": {Path: "github.com/stationmaster/worker/cmd/w", Main: debug.Module{Path: "github.com/stationmaster/worker", Version: "v1.0.0"}},
+	} {
+		if got := programName(run, &built); got != want {
+			t.Errorf("programName = %q, want %q", got, want)
 		}
 	}
 }

@@ -25,8 +25,8 @@ type Checked struct {
 	Warnings []string
 }
 
-// CheckConfig reads the configuration as a worker would, asks the jobs that queues lead to about their
-// settings, and starts nothing. The error has a line for each fault.
+// CheckConfig reads the configuration as a worker would, plugins loaded unless Options.NoPlugins says
+// otherwise, asks the jobs that queues lead to about their settings, and starts nothing. The error has a line for each fault.
 func CheckConfig(o Options) (Checked, error) {
 	o.fill()
 	loaded, err := loadToRun(&o)
@@ -40,6 +40,9 @@ func CheckConfig(o Options) (Checked, error) {
 	for _, f := range loaded.Warnings {
 		c.Warnings = append(c.Warnings, f.String())
 	}
+	if o.NoPlugins && len(loaded.Config.Plugins.Paths) > 0 {
+		c.Warnings = append(c.Warnings, "plugins.paths: not loaded, as was asked: jobs that are not compiled in, and their settings, are not checked")
+	}
 	return c, nil
 }
 
@@ -47,7 +50,7 @@ func CheckConfig(o Options) (Checked, error) {
 // its settings does not keep them from being seen.
 func ShowConfig(o Options) ([]Setting, error) {
 	o.fill()
-	loaded, err := load(&o)
+	loaded, err := loadWithJobs(&o)
 	if err != nil {
 		return nil, err
 	}
@@ -77,14 +80,16 @@ type Job struct {
 	Settings []string `json:"settings"`
 	// Queues are those of the configuration that lead to it.
 	Queues []string `json:"queues"`
+	// Plugin is the file that it was loaded from; empty when it is compiled in.
+	Plugin string `json:"plugin,omitempty"`
 }
 
-// ListJobs describes the registered jobs. The error is of the configuration; the jobs are told all the
+// ListJobs describes the registered jobs, those of the plugins among them. The error is of the configuration; the jobs are told all the
 // same, without their queues.
 func ListJobs(o Options) ([]Job, error) {
 	o.fill()
 	queues := map[string][]string{}
-	loaded, err := load(&o)
+	loaded, err := loadWithJobs(&o)
 	if err == nil {
 		for _, s := range specsOf(loaded.Config) {
 			for _, job := range s.jobNames() {
@@ -95,14 +100,14 @@ func ListJobs(o Options) ([]Job, error) {
 	var all []Job
 	for _, name := range o.Jobs.Names() {
 		if d, ok := o.Jobs.Lookup(name); ok {
-			all = append(all, describe(d, queues[name]))
+			all = append(all, describe(d, queues[name], o.fileOf(name)))
 		}
 	}
 	return all, err
 }
 
-func describe(d *jobs.Definition, queues []string) Job {
-	j := Job{Name: d.Name, Package: d.Package, Batch: d.TakesBatches(), Settings: []string{}, Queues: queues}
+func describe(d *jobs.Definition, queues []string, file string) Job {
+	j := Job{Name: d.Name, Package: d.Package, Batch: d.TakesBatches(), Settings: []string{}, Queues: queues, Plugin: file}
 	if queues == nil {
 		j.Queues = []string{}
 	}

@@ -71,6 +71,10 @@ func StartDev(ctx context.Context, o Options, dev DevOptions) (*Dev, error) {
 	if _, err := devPort(dev.Addr); err != nil {
 		return nil, err
 	}
+	// The jobs of plugins deliver to the receivers too.
+	if _, err := loadWithJobs(&o); err != nil {
+		return nil, err
+	}
 	aws := localaws.Options{Region: devRegion, Account: devAccount}
 	if dev.Nasty {
 		aws.Nasty = localaws.Nastiest(devSeed)

@@ -43,8 +43,12 @@ func OpenOperator(ctx context.Context, o Options, devAddr string) (*Operator, er
 	if err != nil {
 		return nil, err
 	}
+	return openOperator(ctx, &o, loaded, devAddr)
+}
+
+func openOperator(ctx context.Context, o *Options, loaded *config.Loaded, devAddr string) (*Operator, error) {
 	p := &Operator{loaded: loaded}
-	cfg, err := p.config(ctx, &o, devAddr)
+	cfg, err := p.config(ctx, o, devAddr)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/stationmaster/worker/internal/config"
+	"github.com/stationmaster/worker/internal/plugins"
 	"github.com/stationmaster/worker/jobs"
 )
 
@@ -41,6 +42,9 @@ type Options struct {
 	Version string
 	// UntilEmpty ends Run by itself once its queues are empty.
 	UntilEmpty bool
+	// NoPlugins loads no plugins, so that no foreign code runs. What the configuration says of jobs that
+	// are not registered is not checked then, where it names plugins.
+	NoPlugins bool
 
 	// embedded: AWS is the server in this process, whose topology is ours to apply and which hands
 	// nothing to a caller that has gone.
@@ -48,6 +52,8 @@ type Options struct {
 	// nasty: it does hand messages to callers that have gone.
 	nasty  bool
 	layers []config.Layer
+	// plugged are the plugins that the configuration has loaded.
+	plugged []plugins.Plugin
 	// reach tells the embedded server where the paths below a public URL are served; nil when there is
 	// none. certificates carries the requests for the certificates of SNS; nil is net/http's.
 	reach        func(publicURL, addr string)

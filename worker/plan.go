@@ -12,13 +12,26 @@ import (
 	"github.com/stationmaster/worker/topology"
 )
 
-// load reads the configuration against the registered jobs.
+// load reads the configuration against the registered jobs, for what runs none: plugins stay where
+// they are, and publishing needs no C compiler's worker.
 func load(o *Options) (*config.Loaded, error) { return config.Load(o.configOptions()) }
+
+// loadWithJobs reads it for what looks at jobs: those of the plugins belong to them.
+func loadWithJobs(o *Options) (*config.Loaded, error) {
+	c := o.configOptions()
+	if !o.NoPlugins {
+		c.Plug = o.plug
+	}
+	return config.Load(c)
+}
 
 // loadToRun reads it for a worker: the jobs, too, must like their settings.
 func loadToRun(o *Options) (*config.Loaded, error) {
 	c := o.configOptions()
 	c.AskJobs = true
+	if !o.NoPlugins {
+		c.Plug = o.plug
+	}
 	return config.Load(c)
 }
 

@@ -84,7 +84,11 @@ func OpenReplay(ctx context.Context, o Options, ro ReplayOptions) (*Replay, erro
 
 func openReplay(ctx context.Context, o Options, ro ReplayOptions) (*Replay, error) {
 	o.fill()
-	op, err := OpenOperator(ctx, o, ro.DevAddr)
+	loaded, err := loadWithJobs(&o) // a replay asks the jobs what they take
+	if err != nil {
+		return nil, err
+	}
+	op, err := openOperator(ctx, &o, loaded, ro.DevAddr)
 	if err != nil {
 		return nil, err
 	}

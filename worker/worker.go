@@ -81,6 +81,7 @@ func New(ctx context.Context, o Options) (*Worker, error) {
 	for _, f := range loaded.Warnings {
 		w.log.LogAttrs(ctx, slog.LevelWarn, "configuration", slog.String("err", f.String()))
 	}
+	w.tellPlugins(ctx)
 	steps := []func(context.Context) error{w.observe, w.connect, w.bindIngress, w.lay, w.open, w.openIngress, w.listen}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

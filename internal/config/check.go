@@ -28,6 +28,10 @@ type checker struct {
 	config   *Config
 	options  *Options
 	warnings collector
+	// unplugged: a job that is not registered may be one of a plugin that was not loaded.
+	unplugged bool
+	// plugNotes are the warnings of loading plugins: why a job may be missing.
+	plugNotes []string
 }
 
 func (c *checker) all() {

@@ -15,8 +15,7 @@ import (
 
 // Config is the effective configuration: every default is filled in.
 //
-// Tags name the keys of the file. After the name, "auto" lets a whole number be "auto" (Auto here),
-// and "later" marks a key that is known but not supported yet.
+// Tags name the keys of the file. After the name, "auto" lets a whole number be "auto" (Auto here).
 type Config struct {
 	Worker        Worker                    `config:"worker"`
 	Admin         Admin                     `config:"admin"`
@@ -26,7 +25,14 @@ type Config struct {
 	Jobs          map[string]map[string]any `config:"jobs"` // as written; see Loaded.DecodeJob
 	Ingress       Ingress                   `config:"ingress"`
 	Topology      Topology                  `config:"topology"`
-	Plugins       any                       `config:"plugins,later"`
+	Plugins       Plugins                   `config:"plugins"`
+}
+
+// Plugins are jobs that are loaded from files. They are loaded before the rest is checked.
+type Plugins struct {
+	// Paths are files, or patterns of them like plugins/*.so; a relative one is below the folder of the
+	// configuration file.
+	Paths []string `config:"paths"`
 }
 
 // Worker is what concerns the whole process.

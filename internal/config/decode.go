@@ -25,10 +25,10 @@ var (
 
 // setting is one key of a table: the field that it sets and what its tag allows.
 type setting struct {
-	name        string
-	index       int
-	typ         reflect.Type
-	auto, later bool
+	name  string
+	index int
+	typ   reflect.Type
+	auto  bool
 }
 
 // settings returns the keys of a table. A struct without a single tag (retry.Policy) has its
@@ -44,7 +44,7 @@ func settings(t reflect.Type) []setting {
 		plain = append(plain, s)
 		if tag, ok := f.Tag.Lookup("config"); ok {
 			name, option, _ := strings.Cut(tag, ",")
-			s.name, s.auto, s.later = name, option == "auto", option == "later"
+			s.name, s.auto = name, option == "auto"
 			tagged = append(tagged, s)
 		}
 	}
@@ -58,9 +58,7 @@ func settings(t reflect.Type) []setting {
 func names(of []setting) []string {
 	var all []string
 	for _, s := range of {
-		if !s.later {
-			all = append(all, s.name)
-		}
+		all = append(all, s.name)
 	}
 	slices.Sort(all)
 	return all
@@ -98,10 +96,6 @@ func (d decoder) table(path string, raw any, to reflect.Value) {
 		switch {
 		case i < 0:
 			d.addf(at, "is no setting: %s", hint(key, names(known)))
-		case known[i].later:
-			if values[key] != false {
-				d.addf(at, "is not supported yet: remove it")
-			}
 		case known[i].auto && values[key] == "auto":
 			to.Field(known[i].index).SetInt(Auto)
 		default:

@@ -122,7 +122,6 @@ func (e *environment) table(path []string, t reflect.Type, values any) {
 	for _, s := range settings(t) {
 		below := append(slices.Clone(path), s.name)
 		switch {
-		case s.later:
 		case len(path) == 0 && s.name == "jobs":
 			e.jobs()
 		default:

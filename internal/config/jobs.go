@@ -55,6 +55,9 @@ func (c *checker) jobs() {
 	for _, name := range slices.Sorted(maps.Keys(c.config.Jobs)) {
 		path := join("jobs", name)
 		settings, ok := c.options.Settings(name)
+		if !ok && c.unplugged {
+			continue
+		}
 		if !ok {
 			c.addf(path, "is no registered job: %s%s", c.meant(name), c.registered())
 			continue
@@ -114,7 +117,7 @@ func (c *checker) ask(path string, settings any) {
 
 // known checks that a job is registered.
 func (c *checker) known(key, job string) {
-	if c.options.Settings == nil {
+	if c.options.Settings == nil || c.unplugged {
 		return
 	}
 	if _, ok := c.options.Settings(job); !ok {
@@ -126,13 +129,17 @@ func (c *checker) meant(job string) string {
 	if meant, ok := nearest(job, c.options.Jobs); ok {
 		return "did you mean " + meant + "?"
 	}
-	return "import its package in the worker, or use another"
+	return "import its package in the worker, load it as a plugin, or use another"
 }
 
-// registered lists the jobs that there are.
+// registered lists the jobs that there are, and plugins that there are not.
 func (c *checker) registered() string {
-	if len(c.options.Jobs) == 0 {
+	var notes []string
+	if len(c.options.Jobs) > 0 {
+		notes = append(notes, "registered: "+strings.Join(slices.Sorted(slices.Values(c.options.Jobs)), ", "))
+	}
+	if notes = append(notes, c.plugNotes...); len(notes) == 0 {
 		return ""
 	}
-	return " (registered: " + strings.Join(slices.Sorted(slices.Values(c.options.Jobs)), ", ") + ")"
+	return " (" + strings.Join(notes, "; ") + ")"
 }

@@ -39,6 +39,18 @@ type Options struct {
 	// AskJobs asks each job that a queue leads to what is wrong with its settings (CheckSettings): it
 	// will run here. A command that only publishes, say, needs no secret of a job.
 	AskJobs bool
+	// Plug loads the plugins that the configuration names; dir is the folder of its file. When it is nil
+	// or fails, and plugins are named, a job that is not registered may be one of theirs, and is not
+	// checked.
+	Plug func(p Plugins, dir string) Plugged
+}
+
+// Plugged is what loading plugins led to.
+type Plugged struct {
+	// Jobs are the names of all jobs that are registered then.
+	Jobs     []string
+	Faults   []Fault
+	Warnings []string
 }
 
 // Layer is a set of values laid over the file, by key paths or as nested tables.
@@ -72,10 +84,14 @@ func Load(o Options) (*Loaded, error) {
 	l.merge(environment.read(), func(path string) string { return environment.variables[path] })
 	l.merge(nested(o.Flags), flag)
 
+	unplugged, warnings := l.plug(&o)
 	c := defaults()
 	decoder{&l.faults}.table("", l.merged.Raw(), reflect.ValueOf(&c).Elem())
 	fill(&c)
-	check := checker{collector: &l.faults, config: &c, options: &o}
+	check := checker{collector: &l.faults, config: &c, options: &o, unplugged: unplugged, plugNotes: warnings}
+	for _, w := range warnings {
+		check.warnings.addf("plugins.paths", "%s", w)
+	}
 	check.all()
 	if len(l.faults.faults) > 0 {
 		return nil, Faults(l.faults.sorted(l.foreign))

@@ -46,14 +46,21 @@ func (l *Loaded) jobNames() []string {
 
 func (l *Loaded) showJob(s *shower, job string) {
 	path := join("jobs", job)
-	if l.settings == nil {
+	redacted := func() {
 		for key := range l.Config.Jobs[job] {
 			s.add(join(path, key), "[redacted]")
 		}
+	}
+	if l.settings == nil {
+		redacted()
 		return
 	}
 	settings, ok := l.settings(job)
-	if !ok || settings == nil || l.DecodeJob(job, settings) != nil {
+	if !ok { // a job of a plugin that was not loaded
+		redacted()
+		return
+	}
+	if settings == nil || l.DecodeJob(job, settings) != nil {
 		return
 	}
 	if v := reflect.ValueOf(settings); takesSettings(v) {
@@ -94,8 +101,8 @@ func (s *shower) value(path string, v reflect.Value) {
 
 func (s *shower) table(path string, v reflect.Value) {
 	for _, setting := range settings(v.Type()) {
-		if setting.later || path == "" && setting.name == "jobs" {
-			continue // not there yet; or shown by showJob, which knows what is secret
+		if path == "" && setting.name == "jobs" {
+			continue // shown by showJob, which knows what is secret
 		}
 		field := v.Field(setting.index)
 		if setting.auto && field.Int() == Auto {

@@ -74,6 +74,7 @@ smtp_addr = "127.0.0.1:1025"
 		{"jobs.email.password", "", "default"},
 		{"jobs.email.smtp_addr", "127.0.0.1:1025", file},
 		{"jobs.email.timeout", "10s", "default"},
+		{"plugins.paths", "", "default"},
 		{"queues.q.arn", "", "default"},
 		{"queues.q.breaker", "false", "default"},
 		{"queues.q.content_based_deduplication", "false", "default"},
