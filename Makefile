@@ -64,9 +64,22 @@ actions: ## Write the table of AWS's actions in the documentation of localaws
 verify: ## Check that generated files, modules and config.toml are as they should be
 	scripts/verify.sh
 
+.PHONY: examples
+examples: ## Build and test the example that is a module of its own
+	scripts/examples.sh
+
+.PHONY: tidy
+tidy: ## Bring go.mod and go.sum up to date, here and in the example
+	go mod tidy
+	cd examples/ownworker && go mod tidy
+
 .PHONY: bench
 bench: ## Measure the worker beside a plain SDK loop: a table, and one line that sums it up
 	go run ./bench
+
+.PHONY: bench-plugins
+bench-plugins: ## Measure a job loaded from a .so beside the same one compiled in
+	go test -run '^$$' -bench Dispatch ./internal/plugins
 
 .PHONY: bench-localaws
 bench-localaws: ## Measure the embedded SNS and SQS beside a stub that does nothing

@@ -56,6 +56,13 @@ func TestTheWalkerSeesEachFault(t *testing.T) {
 	}
 }
 
+func TestAnotherModuleStandsOutsideTheHouse(t *testing.T) {
+	faults, err := inspect(fstest.MapFS{"examples/own/go.mod": {}, "examples/own/a.go": {Data: []byte("package a\n")}}, floors)
+	if err != nil || len(faults) != 0 {
+		t.Errorf("inspect found %q, %v", faults, err)
+	}
+}
+
 func TestTheWalkerLetsTheRightThingsPass(t *testing.T) {
 	const poller = "// Package poller is documented.\npackage poller\n"
 	tests := []struct {

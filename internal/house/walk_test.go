@@ -30,7 +30,7 @@ func inspect(tree fs.FS, plan []room) ([]string, error) {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && name != "." && skipped(entry.Name()):
+		case entry.IsDir() && name != "." && (skipped(entry.Name()) || ownModule(tree, name)):
 			return fs.SkipDir
 		case entry.IsDir() || !strings.HasSuffix(name, ".go"):
 			return nil
@@ -49,6 +49,12 @@ func inspect(tree fs.FS, plan []room) ([]string, error) {
 // skipped says which folders hold no code of the module, as the go command sees it.
 func skipped(dir string) bool {
 	return dir == "testdata" || dir == "bin" || strings.HasPrefix(dir, ".") || strings.HasPrefix(dir, "_")
+}
+
+// ownModule says whether a folder is another module: it stands outside the house.
+func ownModule(tree fs.FS, dir string) bool {
+	_, err := fs.Stat(tree, path.Join(dir, "go.mod"))
+	return err == nil
 }
 
 func (w *walker) faultf(format string, args ...any) {

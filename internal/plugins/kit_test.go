@@ -45,7 +45,7 @@ var files struct {
 func TestMain(m *testing.M) {
 	code := m.Run()
 	_ = os.RemoveAll(files.dir) // a temporary folder; empty when nothing was built
-	os.Exit(code)
+	os.Exit(code)               //nolint:forbidigo // the end of TestMain
 }
 
 // build builds a job of testdata for this process.
@@ -68,7 +68,8 @@ func build(t testing.TB, name string) *plugins.Built {
 		}
 	}
 	built, err := plugins.Build(t.Context(), plugins.BuildOptions{
-		Package: "./testdata/" + name, Out: filepath.Join(files.dir, name+".so"), Worker: info, Environ: os.Environ(), Say: t.Output(),
+		Package: "./testdata/" + name, Out: filepath.Join(files.dir, name+".so"), Worker: info, Say: t.Output(),
+		Environ: os.Environ(), //nolint:forbidigo // the go command needs that of this test
 	})
 	if err != nil {
 		t.Fatal(err)
