@@ -2,11 +2,13 @@ package topology_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -352,4 +354,47 @@ func TestAStatementThatNobodyReadsHereIsGivenItsChance(t *testing.T) {
 	if err != nil || len(found) != 1 || !strings.Contains(found[0].Error(), "its policy may keep topic invitations out") || !strings.Contains(found[0].Error(), "Novelty") {
 		t.Errorf("found %v, %v", found, err)
 	}
+}
+
+// frank is an API that lists the ARN of a subscription that is pending, as LocalStack does.
+type frank struct {
+	*kit
+	arns map[string]string // by endpoint
+}
+
+func (f frank) Subscribe(ctx context.Context, topic, protocol, endpoint string, attributes map[string]string) (string, error) {
+	arn, err := f.kit.Subscribe(ctx, topic, protocol, endpoint, attributes)
+	f.arns[endpoint] = arn
+	return arn, err
+}
+
+func (f frank) TopicSubscriptions(ctx context.Context, topic string) ([]queue.Subscription, error) {
+	all, err := f.kit.TopicSubscriptions(ctx, topic)
+	for i, s := range all {
+		if !strings.HasPrefix(s.ARN, "arn:") {
+			all[i].ARN = f.arns[s.Endpoint]
+		}
+	}
+	return all, err
+}
+
+// TestAPendingEndpointIsToldAlsoWhereItsARNIsListed: it was taken for one that is in force.
+func TestAPendingEndpointIsToldAlsoWhereItsARNIsListed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, web := newWebKit(t)
+		web.deaf.Store(true)
+		f := frank{k, map[string]string{}}
+		for run := range int32(2) {
+			if r, err := everything().Apply(t.Context(), f, account, nil); !errors.Is(err, topology.ErrPending) || len(r.Pending) != 3 {
+				t.Errorf("run %d: error %v, pending %v", run, err, r.Pending)
+			}
+			if asked := web.asked.Load(); asked != 2*(run+1) {
+				t.Errorf("run %d: SNS has asked %d times", run, asked)
+			}
+		}
+		web.deaf.Store(false)
+		if r, err := everything().Apply(t.Context(), f, account, nil); err != nil || len(r.Pending) != 1 {
+			t.Errorf("error %v, pending %v", err, r.Pending)
+		}
+	})
 }

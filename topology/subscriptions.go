@@ -82,7 +82,11 @@ func (a *applier) subscribe(ctx context.Context, s Subscription) error {
 	arn, exists := a.there(s)
 	switch {
 	case exists && isARN(arn):
-		return a.setSubscription(ctx, s, arn, want)
+		pending, err := a.setSubscription(ctx, s, arn, want)
+		if err != nil || !pending || !s.web() {
+			return err
+		}
+		// AWS lists no ARN of what is pending, others do; it is asked again all the same.
 	case exists && !s.web():
 		a.wait(s, "") // a word says that it waits to be confirmed, and asking again would send another mail
 		return nil
@@ -109,7 +113,7 @@ func (a *applier) subscribe(ctx context.Context, s Subscription) error {
 	// subscription.
 	listed, listErr := a.aws.TopicSubscriptions(ctx, topicARN)
 	if arn, ok := ends(listed)[endOf(protocol, endpoint)]; ok && listErr == nil && isARN(arn) {
-		return a.setSubscription(ctx, s, arn, want)
+		_, err = a.setSubscription(ctx, s, arn, want)
 	}
 	return err
 }
@@ -123,7 +127,7 @@ func (a *applier) setPending(ctx context.Context, s Subscription, want map[strin
 	if err != nil {
 		return err
 	}
-	if err := a.setSubscription(ctx, s, arn, want); err != nil {
+	if _, err := a.setSubscription(ctx, s, arn, want); err != nil {
 		return err
 	}
 	return a.confirmed(ctx, s, arn)
@@ -152,13 +156,13 @@ func (l *layout) subscription(s Subscription) map[string]string {
 	return want
 }
 
-// setSubscription repairs one that exists.
-func (a *applier) setSubscription(ctx context.Context, s Subscription, arn string, want map[string]string) error {
+// setSubscription repairs one that exists, and tells whether it waits to be confirmed.
+func (a *applier) setSubscription(ctx context.Context, s Subscription, arn string, want map[string]string) (pending bool, err error) {
 	have, err := a.aws.SubscriptionAttributes(ctx, arn)
 	if err != nil {
-		return fmt.Errorf("subscription %s: %w", s.name(), err)
+		return false, fmt.Errorf("subscription %s: %w", s.name(), err)
 	}
-	pending := have[attrPending] == "true"
+	pending = have[attrPending] == "true"
 	set, _ := subscriptionDifference(have, want)
 	for _, name := range setOrder(have[attrFilter], want) {
 		value, ok := set[name]
@@ -166,14 +170,14 @@ func (a *applier) setSubscription(ctx context.Context, s Subscription, arn strin
 			continue
 		}
 		if err := a.aws.SetSubscriptionAttribute(ctx, arn, name, value); err != nil {
-			return fmt.Errorf("subscription %s: %w", s.name(), err)
+			return pending, fmt.Errorf("subscription %s: %w", s.name(), err)
 		}
 		a.changed("subscription", s.name(), describe(name, have[name], value), whySubscription(name, value))
 	}
 	if pending && !s.web() {
 		a.wait(s, arn)
 	}
-	return nil
+	return pending, nil
 }
 
 // subscriptionDifference is difference for a subscription, whose reads leave out what it does not
