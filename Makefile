@@ -90,7 +90,7 @@ image: ## Build the container image and run it once (buildah or docker)
 	scripts/image.sh
 
 .PHONY: test-localstack
-test-localstack: ## Run the end-to-end test against LocalStack, installed from PyPI, without Docker
+test-localstack: ## Run the tests of apply, of the doctor and end to end against LocalStack, installed from PyPI, without Docker
 	scripts/localstack.sh
 
 .PHONY: test-conformance

@@ -35,10 +35,17 @@ func newKit(t *testing.T, o localaws.Options) *kit {
 	t.Helper()
 	k := &kit{server: localaws.New(o)}
 	t.Cleanup(func() { _ = k.server.Close() })
-	k.Client = awsapi.New(aws.Config{
+	cfg := aws.Config{
 		Region: account.Region, BaseEndpoint: aws.String("http://localaws.test"), HTTPClient: roundTripper{k.server.Transport()},
 		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
-	}, awsapi.Options{})
+	}
+	if other != nil {
+		cfg.BaseEndpoint, cfg.HTTPClient = &other.Endpoint, http.DefaultClient
+	}
+	k.Client = awsapi.New(cfg, awsapi.Options{})
+	if other != nil {
+		other.Empty(t, k.Client)
+	}
 	k.server.Dropped(func(d localaws.Drop) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
@@ -106,12 +113,47 @@ func (k *kit) publish(t *testing.T, body string, attributes map[string]queue.Att
 	must(t, err)
 }
 
-// bodies receives and deletes what is in a queue.
-func (k *kit) bodies(t *testing.T, name string) (all []string) {
+// arrive reads until as many messages have come, or some seconds are over.
+func (k *kit) arrive(n int, read func() []string) (all []string) {
+	for deadline := time.Now().Add(20 * time.Second); len(all) < n && time.Now().Before(deadline); {
+		all = append(all, read()...)
+	}
+	return all
+}
+
+// eventually waits for a condition, with a deadline.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); pass(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 20 s: %s", what)
+		}
+	}
+}
+
+// quiet is how long nothing has to come for it not to come at all.
+func quiet() time.Duration {
+	if other != nil {
+		return time.Second
+	}
+	return time.Minute
+}
+
+// bodies receives and deletes what comes into a queue within a second.
+func (k *kit) bodies(t *testing.T, name string) []string {
+	t.Helper()
+	return k.take(t, name, time.Second)
+}
+
+// take receives and deletes what is in a queue, or comes within a time.
+func (k *kit) take(t *testing.T, name string, wait time.Duration) (all []string) {
 	t.Helper()
 	q := k.Queue(k.url(t, name), awsapi.QueueOptions{Visibility: time.Minute})
 	for {
-		got, err := q.Receive(t.Context(), 10, time.Second)
+		if len(all) > 0 {
+			wait = 0
+		}
+		got, err := q.Receive(t.Context(), 10, wait)
 		must(t, err)
 		if len(got) == 0 {
 			return all

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,12 @@ type loss struct {
 	// has refused it for a moment.
 	net bool
 }
+
+const (
+	policies   = "a policy that does not let the topic in loses the message"
+	asksAgain  = "Subscribe sends a new token to an endpoint that has not confirmed"
+	attributes = "raw delivery of eleven attributes loses the message"
+)
 
 func losses() map[string]loss {
 	unsubscribe := func(t *testing.T, k *kit) {
@@ -137,7 +144,7 @@ func (k *kit) run(t *testing.T, command string) {
 func TestEachLossIsNamedAndMended(t *testing.T) {
 	for name, l := range losses() {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { l.prove(t) })
+			world(t, l.prove)
 		})
 	}
 }
@@ -170,7 +177,7 @@ func (l loss) prove(t *testing.T) {
 	if len(f.Evidence) == 0 || f.Happens == "" || f.Mend.Text == "" || len(f.Mend.AWS) == 0 {
 		t.Errorf("incomplete: %+v", f)
 	}
-	if l.net && len(k.lost()) == 0 {
+	if l.net && other == nil && len(k.lost()) == 0 {
 		t.Error("nothing was lost")
 	}
 	if l.mend != nil {
@@ -186,20 +193,35 @@ func (l loss) prove(t *testing.T) {
 		}
 		return all
 	}
-	if got := there(); len(got) > 0 {
-		t.Errorf("it did not vanish: %q", got)
+	got := there()
+	other.AsAWS(t, l.why(), len(got) == 0, "it did not vanish: %q", got)
+	if len(got) == 0 && !l.net && l.code != "D-09" && l.code != "D-12" {
+		if caught := k.arrive(1, func() []string { return k.bodies(t, "orders-mail-delivery-dlq") }); len(caught) != 1 {
+			t.Errorf("the dead-letter queue of the subscription has %q, want the message", caught)
+		}
 	}
 	if l.after != nil {
 		l.after(&wanted)
 	}
 	k.apply(t, wanted)
 	l.publish(t, k)
-	if got := there(); len(got) != 1 {
+	if got := k.arrive(1, there); len(got) != 1 {
 		t.Errorf("after apply: got %q, want one message", got)
 	}
 	if r := k.examine(t, wanted); len(r.Findings) > 0 {
 		t.Errorf("mended, and found: %v", r.Findings)
 	}
+}
+
+// why is the row of what LocalStack does otherwise, if it does.
+func (l loss) why() string {
+	switch {
+	case l.net, l.code == "D-01", l.code == "D-02", l.code == "D-03":
+		return policies
+	case l.code == "D-16":
+		return attributes
+	}
+	return "a message vanishes: " + l.code
 }
 
 // publish publishes the message, which for a loss at the net the queue refuses for a moment.
@@ -272,6 +294,33 @@ func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 }
 
+// listen is where SNS reaches it: the embedded server by a name, others by a socket.
+func (e *endpoint) listen(t *testing.T) string {
+	t.Helper()
+	if other == nil {
+		return "http://hooks.test"
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if _, err := e.RoundTrip(r); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// count is how many messages of a type came.
+func (e *endpoint) count(kind string) (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, body := range e.bodies {
+		if strings.Contains(body, `"`+kind+`"`) {
+			n++
+		}
+	}
+	return n
+}
+
 // last is the last message of a type.
 func (e *endpoint) last(kind string) (m struct{ Type, Token, Message string }) {
 	e.mu.Lock()
@@ -286,20 +335,21 @@ func (e *endpoint) last(kind string) (m struct{ Type, Token, Message string }) {
 
 // D-08: nothing is delivered until a subscription is confirmed; apply asks for a new token.
 func TestPendingSubscription(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		e := &endpoint{}
+		at := e.listen(t) + "/audit"
 		k := newKit(t, localaws.Options{Deliver: e})
 		wanted := orders(func(w *topology.Topology) {
 			w.Queues = nil
 			w.Topics[0].Attributes = map[string]string{"SignatureVersion": "2"}
-			w.Subscriptions[0] = topology.Subscription{Topic: "orders", Protocol: "http", Endpoint: "http://hooks.test/audit", DLQ: "orders-audit-delivery-dlq"}
+			w.Subscriptions[0] = topology.Subscription{Topic: "orders", Protocol: "http", Endpoint: at, DLQ: "orders-audit-delivery-dlq"}
 		})
 		_, err := wanted.Apply(t.Context(), k.Client, account, nil)
 		if err == nil {
 			t.Fatal("apply does not say that it is pending")
 		}
 		k.publish(t, "lost", nil)
-		pass(time.Minute)
+		pass(quiet())
 		if m := e.last("Notification"); m.Type != "" {
 			t.Errorf("delivered: %v", m)
 		}
@@ -309,11 +359,12 @@ func TestPendingSubscription(t *testing.T) {
 		}
 		_, _ = wanted.Apply(t.Context(), k.Client, account, nil) // asks again, and cannot wait here
 		pass(time.Second)
+		other.AsAWS(t, asksAgain, e.count("SubscriptionConfirmation") > 1, "it is not asked again")
 		_, err = k.ConfirmSubscription(t.Context(), account.TopicARN("orders"), e.last("SubscriptionConfirmation").Token)
 		must(t, err)
 		k.apply(t, wanted)
 		k.publish(t, "arrives", nil)
-		pass(time.Second)
+		eventually(t, "a message", func() bool { return e.count("Notification") > 0 })
 		if m := e.last("Notification"); m.Message != "arrives" {
 			t.Errorf("got %v", m)
 		}
@@ -372,7 +423,7 @@ func TestDeadLetterQueueIsGone(t *testing.T) {
 
 // D-31, Q-35: what does not exist at all; its publishers and senders are told.
 func TestNothingApplied(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t, localaws.Options{})
 		wanted := orders()
 		r := k.examine(t, wanted)
@@ -386,7 +437,7 @@ func TestNothingApplied(t *testing.T) {
 		}
 		k.apply(t, wanted)
 		k.publish(t, "arrives", nil)
-		if got := k.bodies(t, "mail"); len(got) != 1 {
+		if got := k.arrive(1, func() []string { return k.bodies(t, "mail") }); len(got) != 1 {
 			t.Errorf("got %q, want one message", got)
 		}
 		if r := k.examine(t, wanted); len(r.Findings) > 0 {

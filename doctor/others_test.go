@@ -455,7 +455,7 @@ func TestFiftyHealthyQueues(t *testing.T) {
 
 // What the worker can know when it starts has no false finding either.
 func TestBriefLook(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k, wanted := newKit(t, localaws.Options{}), fifty()
 		k.apply(t, wanted)
 		brief := func() *doctor.Report {

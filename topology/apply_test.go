@@ -90,7 +90,7 @@ func TestApplyLaysEverythingInTheOneOrder(t *testing.T) {
 }
 
 func TestApplyAgainChangesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		k.apply(t, line())
 		before := k.state(t, lineQueues, "invitations")
@@ -103,7 +103,7 @@ func TestApplyAgainChangesNothing(t *testing.T) {
 		if r.Unchanged != 5 { // three queues, a topic, a subscription
 			t.Errorf("%d unchanged, want 5", r.Unchanged)
 		}
-		if took := time.Since(began); took != 0 {
+		if took := time.Since(began); took != 0 && other == nil {
 			t.Errorf("it waited %s for nothing", took)
 		}
 		if diff := cmp.Diff(before, k.state(t, lineQueues, "invitations")); diff != "" {
@@ -223,12 +223,12 @@ func TestAQueueThatDoesNotKeepWhatWasSetIsAnError(t *testing.T) {
 }
 
 func TestOnlyASubscriptionIsWorthAMinute(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		k.apply(t, line())
 		began := time.Now()
 		r := k.apply(t, with(func(t *topology.Topology) { t.Queues[0].Visibility = 2 * time.Minute }))
-		if took := time.Since(began); took != 0 {
+		if took := time.Since(began); took != 0 && other == nil {
 			t.Errorf("it waited %s, and nothing was to be subscribed", took)
 		}
 		if diff := cmp.Diff([]string{"queue email: set VisibilityTimeout 60→120"}, changes(r)); diff != "" {

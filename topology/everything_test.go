@@ -2,19 +2,17 @@ package topology_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
-	"github.com/stationmaster/worker/internal/awsapi"
 	"github.com/stationmaster/worker/localaws"
 	"github.com/stationmaster/worker/topology"
 )
@@ -24,6 +22,8 @@ type endpoint struct {
 	server *localaws.Server
 	deaf   atomic.Bool
 	asked  atomic.Int32
+	// confirm is how a server is told that is not the embedded one.
+	confirm func(ctx context.Context, topic, token string) (string, error)
 }
 
 func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -34,7 +34,11 @@ func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	var m struct{ Type, TopicArn, Token string }
 	if json.Unmarshal(body, &m) == nil && m.Type == "SubscriptionConfirmation" {
 		e.asked.Add(1)
-		if !e.deaf.Load() {
+		if !e.deaf.Load() && e.confirm != nil {
+			if _, err := e.confirm(r.Context(), m.TopicArn, m.Token); err != nil {
+				return nil, err
+			}
+		} else if !e.deaf.Load() {
 			form := url.Values{"Action": {"ConfirmSubscription"}, "Version": {"2010-03-31"}, "TopicArn": {m.TopicArn}, "Token": {m.Token}}
 			confirm, err := http.NewRequestWithContext(r.Context(), http.MethodPost, "http://localaws.test/", strings.NewReader(form.Encode()))
 			if err != nil {
@@ -63,16 +67,28 @@ func newWebKit(t *testing.T) (*kit, *endpoint) {
 			t.Error(err)
 		}
 	})
-	k.Client = awsapi.New(aws.Config{
-		Region: account.Region, BaseEndpoint: aws.String("http://localaws.test"), HTTPClient: roundTripper{k.server.Transport()},
-		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
-	}, awsapi.Options{})
-	k.record(t)
+	k.connect(t)
+	if other != nil {
+		e.confirm = k.ConfirmSubscription
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if _, err := e.RoundTrip(r); err != nil {
+				t.Error(err)
+			}
+		}))
+		was := [...]string{hook, someone, protocol}
+		hook, someone, protocol = server.URL+"/audit", server.URL+"/x", "http"
+		t.Cleanup(func() {
+			hook, someone, protocol = was[0], was[1], was[2]
+			server.Close()
+		})
+	}
 	return k, e
 }
 
+// On the server of somebody else these are on this machine.
+var hook, someone, protocol = "https://hooks.example.com/audit", "http://example.com/x", "https"
+
 const (
-	hook     = "https://hooks.example.com/audit"
 	function = "arn:aws:lambda:us-east-1:000000000000:function:audit"
 	stream   = "arn:aws:firehose:us-east-1:000000000000:deliverystream/all"
 	logRole  = "arn:aws:iam::000000000000:role/sns"
@@ -100,17 +116,17 @@ func everything() topology.Topology {
 			{Topic: "news", Queue: "email", Raw: true, Filter: `{"event":["user_invited"]}`, FilterOn: "body", DLQ: dlq("email")},
 			{Topic: "orders.fifo", Queue: "ship.fifo", DLQ: "orders-ship-delivery-dlq.fifo"},
 			{
-				Topic: "news", Protocol: "https", Endpoint: hook, Served: true, DLQ: dlq("audit"),
+				Topic: "news", Protocol: protocol, Endpoint: hook, Served: true, DLQ: dlq("audit"),
 				Delivery: `{"healthyRetryPolicy":{"numRetries":10,"minDelayTarget":1,"maxDelayTarget":60,"backoffFunction":"exponential"}}`,
 			},
-			{Topic: "news", Protocol: "http", Endpoint: "http://example.com/x", DLQ: dlq("example")},
+			{Topic: "news", Protocol: "http", Endpoint: someone, DLQ: dlq("example")},
 			{Topic: "news", Protocol: "lambda", Endpoint: function, DLQ: dlq("function")},
 			{Topic: "news", Protocol: "firehose", Endpoint: stream, Role: logRole, Raw: true, DLQ: dlq("stream")},
 			{Topic: "news", Protocol: "email", Endpoint: "ops@example.com", DLQ: dlq("mail")},
 			{Topic: "news", Protocol: "sms", Endpoint: "+4930123456", Filter: `{"urgent":["yes"]}`, FilterOn: "attributes", DLQ: dlq("sms")},
 			{Topic: "news", Protocol: "application", Endpoint: "arn:aws:sns:us-east-1:000000000000:endpoint/GCM/app/0f"},
 		},
-		Owner: "mail-team", Confirm: 10 * time.Second,
+		Owner: "mail-team", Confirm: confirmWithin(),
 	}
 }
 

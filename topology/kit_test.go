@@ -59,12 +59,28 @@ func (r roundTripper) Do(request *http.Request) (*http.Response, error) { return
 func newKit(t *testing.T) *kit {
 	t.Helper()
 	server := localaws.New(localaws.Options{})
-	k := &kit{server: server, began: time.Now(), Client: awsapi.New(aws.Config{
-		Region: account.Region, BaseEndpoint: aws.String("http://localaws.test"), HTTPClient: roundTripper{server.Transport()},
-		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
-	}, awsapi.Options{})}
-	k.record(t)
+	k := &kit{server: server, began: time.Now()}
+	k.connect(t)
 	return k
+}
+
+// connect makes the client, and records what it does.
+func (k *kit) connect(t *testing.T) {
+	t.Helper()
+	cfg := aws.Config{
+		Region: account.Region, BaseEndpoint: aws.String("http://localaws.test"), HTTPClient: roundTripper{k.server.Transport()},
+		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
+	}
+	if other != nil {
+		cfg.BaseEndpoint, cfg.HTTPClient = &other.Endpoint, recorder{k, t}
+	}
+	k.Client = awsapi.New(cfg, awsapi.Options{})
+	if other != nil {
+		other.Empty(t, k.Client)
+		k.took()
+		return
+	}
+	k.record(t)
 }
 
 // record notes what changes something, and what is lost.
@@ -256,7 +272,7 @@ func line() topology.Topology {
 			Topic: "invitations", Queue: "email", Filter: `{"event":["user_invited"]}`, FilterOn: "body",
 			DLQ: topology.DeliveryDLQName("invitations", "email"),
 		}},
-		Settle: time.Minute,
+		Settle: spread(),
 	}
 }
 
@@ -318,6 +334,12 @@ func (p *producer) stop() []string {
 // deleteQueue deletes a queue as its owner would by hand.
 func (k *kit) deleteQueue(t *testing.T, name string) {
 	t.Helper()
+	if other != nil {
+		if err := k.DeleteQueue(t.Context(), k.url(t, name)); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 	body := strings.NewReader(`{"QueueUrl":"` + k.url(t, name) + `"}`)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localaws.test/", body)
 	if err != nil {

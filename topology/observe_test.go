@@ -26,7 +26,7 @@ func (k *kit) observe(t *testing.T, want topology.Topology, o topology.ObserveOp
 }
 
 func TestObserveReadsEverythingBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		want := with(func(t *topology.Topology) { t.Queues[0].Tags = map[string]string{"team": "mail"} })
 		k.apply(t, want)
@@ -36,7 +36,7 @@ func TestObserveReadsEverythingBack(t *testing.T) {
 		redrive := map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + account.QueueARN("theirs-dead") + `"}`}
 		k.byHand(t, "sqs", account.QueueARN("theirs"), redrive)
 		k.byHand(t, "sqs", account.QueueARN("never"), nil)
-		k.byHand(t, "https", "https://example.com/hook", nil)
+		k.byHand(t, "https", nowhere, nil)
 
 		s := k.observe(t, want, topology.ObserveOptions{})
 		if diff := cmp.Diff(lineQueues, slices.Sorted(maps.Keys(s.Queues))); diff != "" {
@@ -57,12 +57,14 @@ func TestObserveReadsEverythingBack(t *testing.T) {
 		if !ours.Declared || ours.Pending() || ours.Attributes["FilterPolicy"] != `{"event":["user_invited"]}` {
 			t.Errorf("our subscription is %+v", ours)
 		}
-		other := topic.Find("sqs", account.QueueARN("theirs"))
-		if other.Declared || other.Attributes["RedrivePolicy"] != redrive["RedrivePolicy"] {
-			t.Errorf("the other subscription is %+v", other)
+		another := topic.Find("sqs", account.QueueARN("theirs"))
+		if another.Declared || another.Attributes["RedrivePolicy"] != redrive["RedrivePolicy"] {
+			t.Errorf("the other subscription is %+v", another)
 		}
-		if web := topic.Find("https", "https://example.com/hook"); !web.Pending() || web.Attributes != nil {
+		if web := topic.Find("https", nowhere); !web.Pending() {
 			t.Errorf("the HTTP subscription is %+v", web)
+		} else {
+			other.AsAWS(t, pendingARN, web.Attributes == nil, "the HTTP subscription has attributes: %+v", web)
 		}
 		known := map[string]bool{}
 		for arn, q := range s.Others {

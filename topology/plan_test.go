@@ -44,7 +44,7 @@ func (k *kit) applyAll(t *testing.T, want topology.Topology) topology.Result {
 }
 
 func TestEveryProtocolIsSubscribedWithAllItsAttributesInOneCall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k, _ := newWebKit(t)
 		r := k.applyAll(t, everything())
 		calls := k.took()
@@ -64,8 +64,8 @@ func TestEveryProtocolIsSubscribedWithAllItsAttributesInOneCall(t *testing.T) {
 		if diff := cmp.Diff([]string{
 			`Subscribe news → email FilterPolicy={"event":["user_invited"]} FilterPolicyScope=MessageBody RawMessageDelivery=true ` + dlq("email"),
 			`Subscribe orders.fifo → ship.fifo RawMessageDelivery=false RedrivePolicy={"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:orders-ship-delivery-dlq.fifo"} ReturnSubscriptionArn=true`,
-			"Subscribe news → //hooks.example.com/audit DeliveryPolicy=" + delivery + " RawMessageDelivery=false " + dlq("audit"),
-			"Subscribe news → //example.com/x RawMessageDelivery=false " + dlq("example"),
+			"Subscribe news → " + last(hook) + " DeliveryPolicy=" + delivery + " RawMessageDelivery=false " + dlq("audit"),
+			"Subscribe news → " + last(someone) + " RawMessageDelivery=false " + dlq("example"),
 			"Subscribe news → audit " + dlq("function"),
 			"Subscribe news → deliverystream/all RawMessageDelivery=true " + strings.Replace(dlq("stream"), "ReturnSubscriptionArn=true", "ReturnSubscriptionArn=true SubscriptionRoleArn="+logRole, 1),
 			"Subscribe news → ops@example.com " + dlq("mail"),
@@ -103,7 +103,7 @@ func TestEveryProtocolIsSubscribedWithAllItsAttributesInOneCall(t *testing.T) {
 
 // The second run makes no call that writes, and its plan is empty.
 func TestTheSecondApplyWritesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k, _ := newWebKit(t)
 		k.applyAll(t, everything())
 		writes := len(k.took())
@@ -129,11 +129,13 @@ func TestThePlanIsWhatApplyDoes(t *testing.T) {
 			k.set(t, "email", map[string]string{"VisibilityTimeout": "30", "Policy": ""})
 			k.set(t, "news-audit-delivery-dlq", map[string]string{"Policy": `{"Version":"2012-10-17","Statement":[{"Sid":"theirs","Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sqs:SendMessage","Resource":"*"}]}`})
 			arn := k.subscribed(t, "news")[account.QueueARN("email")]
-			for name, value := range map[string]string{"FilterPolicy": "{}", "RawMessageDelivery": "false", "RedrivePolicy": ""} {
+			for name, value := range map[string]string{"FilterPolicy": "{}", "RawMessageDelivery": "false"} {
 				if err := k.SetSubscriptionAttribute(t.Context(), arn, name, value); err != nil {
 					t.Fatal(err)
 				}
 			}
+			err := k.SetSubscriptionAttribute(t.Context(), arn, "RedrivePolicy", "")
+			other.AsAWS(t, removal, err == nil, "%v", err)
 			if err := k.SetSubscriptionAttribute(t.Context(), k.subscribed(t, "news")[hook], "DeliveryPolicy", `{"healthyRetryPolicy":{"numRetries":2}}`); err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +149,9 @@ func TestThePlanIsWhatApplyDoes(t *testing.T) {
 			if err := k.Unsubscribe(t.Context(), k.subscribed(t, "news")[function]); err != nil {
 				t.Fatal(err)
 			}
-			<-time.After(2 * time.Minute) // SQS forgets the queue meanwhile
+			if other == nil {
+				<-time.After(2 * time.Minute) // SQS forgets the queue meanwhile
+			}
 		},
 		"a tag is another": func(t *testing.T, k *kit) {
 			k.applyAll(t, everything())
@@ -167,7 +171,7 @@ func TestThePlanIsWhatApplyDoes(t *testing.T) {
 	}
 	for name, prepare := range spoil {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			world(t, func(t *testing.T) {
 				k, _ := newWebKit(t)
 				if prepare != nil {
 					prepare(t, k)
@@ -432,7 +436,7 @@ func TestTwoConfigurationsShareAQueueAtTheSameTime(t *testing.T) {
 }
 
 func TestAnHTTPEndpointIsWaitedForAndAskedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k, web := newWebKit(t)
 		web.deaf.Store(true)
 		var waits int
@@ -444,7 +448,7 @@ func TestAnHTTPEndpointIsWaitedForAndAskedAgain(t *testing.T) {
 		if !errors.Is(err, topology.ErrPending) || !strings.Contains(err.Error(), "a worker of this configuration has to run where SNS reaches it at "+hook) {
 			t.Errorf("error %v", err)
 		}
-		if waits < 10 || len(r.Pending) != 3 {
+		if waits < int(confirmWithin()/time.Second) || len(r.Pending) != 3 {
 			t.Errorf("waited %d times, pending %v", waits, r.Pending)
 		}
 		if asked := web.asked.Load(); asked != 2 {
@@ -457,6 +461,11 @@ func TestAnHTTPEndpointIsWaitedForAndAskedAgain(t *testing.T) {
 			t.Errorf("plan %v", p.Changes)
 		}
 		web.deaf.Store(false)
+		if other.Differs(asksAgain) {
+			_, err := everything().Apply(t.Context(), k, account, nil)
+			other.AsAWS(t, asksAgain, err == nil || web.asked.Load() > 2, "%v", err)
+			return
+		}
 		if r = k.applyAll(t, everything()); len(r.Pending) != 1 || len(r.Changed) != 2 {
 			t.Errorf("changed %v, pending %v", r.Changed, r.Pending)
 		}
@@ -469,7 +478,7 @@ func TestAnHTTPEndpointIsWaitedForAndAskedAgain(t *testing.T) {
 
 // A pending subscription with other attributes than are wanted now gets them, and is confirmed with them.
 func TestAPendingSubscriptionGetsItsAttributes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k, web := newWebKit(t)
 		web.deaf.Store(true)
 		old := everything()

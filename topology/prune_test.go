@@ -46,7 +46,7 @@ func doomedLines(all []topology.Doomed) []string {
 }
 
 func TestPruneShowsWhatItHoldsAndDeletesInTheReverseOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		k.apply(t, owned(true))
 		// Others: a queue of theirs, one of another owner, and their subscription to our topic.
@@ -109,7 +109,7 @@ func TestPruneShowsWhatItHoldsAndDeletesInTheReverseOrder(t *testing.T) {
 }
 
 func TestWithoutAnOwnerNoQueueAndNoTopicIsUnwanted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		k.apply(t, owned(true))
 		want := owned(false)
@@ -121,7 +121,7 @@ func TestWithoutAnOwnerNoQueueAndNoTopicIsUnwanted(t *testing.T) {
 }
 
 func TestAQueueThatStillServesIsKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		k.apply(t, owned(true))
 		k.make(t, "theirs", map[string]string{"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":5}`, account.QueueARN("audit-dlq"))})
@@ -150,7 +150,7 @@ func TestWhatComesAfterItWasShownIsNotDeleted(t *testing.T) {
 			}
 		},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		world(t, func(t *testing.T) {
 			k := newKit(t)
 			k.apply(t, owned(true))
 			doomed := k.unwanted(t, owned(false))

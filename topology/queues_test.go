@@ -28,7 +28,7 @@ func (k *kit) own(t *testing.T, name string, attributes map[string]string) (url 
 }
 
 func TestAQueueThatDiffersIsSetAndNotMadeAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		k.own(t, "other-dlq", nil)
 		k.own(t, "email", map[string]string{
@@ -80,7 +80,7 @@ func TestARedrivePolicyIsTheSameWithItsCountAsText(t *testing.T) {
 }
 
 func TestAQueueWithoutADLQLosesItsRedrivePolicyAndADLQKeepsItsOwn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		k.apply(t, line())
 		k.own(t, "graveyard", nil)
@@ -119,7 +119,7 @@ const theirStatement = `{ "Sid" : "theirs <&>", "Effect":"Allow",
 	"Principal":{"AWS":"111122223333"},"Action":["sqs:SendMessage","sqs:ReceiveMessage"],"Resource":"*" }`
 
 func TestStatementsOfOthersStayByteForByte(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		k.own(t, "email", map[string]string{"Policy": `{"Version":"2012-10-17","Id":"of email","Statement":[` + theirStatement + `]}`})
 		k.apply(t, line())
@@ -154,7 +154,7 @@ func TestADenyOfOthersIsToldBeforeAnythingIsSubscribed(t *testing.T) {
 	deny := func(condition string) string {
 		return `{"Version":"2012-10-17","Statement":[{"Sid":"fortress","Effect":"Deny","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":` + condition + `}]}`
 	}
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		url := k.own(t, "email", map[string]string{"Policy": deny(`{"StringNotEquals":{"aws:SourceVpce":"vpce-1"}}`)})
 		k.took()
@@ -233,7 +233,7 @@ func TestManyTopicsFitIntoOnePolicy(t *testing.T) {
 }
 
 func TestQueuesAndTopicsOfOthersAreFoundAndNotTouched(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		by := map[string]topology.Queue{
 			"name": {Name: "named"}, "arn": {Name: "armed", ARN: account.QueueARN("by-arn")}, "url": {Name: "urled"},
@@ -303,7 +303,7 @@ func TestWhatOthersHaveToMakeIsToldAndNotMade(t *testing.T) {
 
 // TestOurOwnQueueIsLetInHoweverItIsSpelled: by its ARN it looks like somebody else's.
 func TestOurOwnQueueIsLetInHoweverItIsSpelled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		k.apply(t, with(func(t *topology.Topology) { t.Subscriptions[0].Queue = account.QueueARN("email") }))
 		if _, err := k.Publish(t.Context(), account.TopicARN("invitations"), message(`{"event":"user_invited"}`)); err != nil {
@@ -318,7 +318,7 @@ func TestOurOwnQueueIsLetInHoweverItIsSpelled(t *testing.T) {
 // TestWhatCannotBeDeliveredIsKept: the delivery DLQ must let the topic in as well, which is what is
 // forgotten where DLQs are made by hand.
 func TestWhatCannotBeDeliveredIsKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		k.apply(t, line())
 		k.deleteQueue(t, "email")

@@ -35,7 +35,7 @@ func lines(found []topology.Finding) []string {
 }
 
 func TestVerifyTellsWhatIsMissing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	world(t, func(t *testing.T) {
 		k := newKit(t)
 		const fix = ": does not exist; create it with: worker topology apply"
 		found := k.verify(t, line())
@@ -103,16 +103,16 @@ func TestVerifyTellsWhatIsDifferent(t *testing.T) {
 		}, []string{"topic invitations: is not as declared: SignatureVersion is 1, not 2" + fix}},
 		{"a subscription", func(t *testing.T, k *kit) {
 			arn := k.subscribed(t, "invitations")[account.QueueARN("email")]
-			for _, a := range [][2]string{{"RawMessageDelivery", "true"}, {"RedrivePolicy", ""}, {"FilterPolicy", `{"event":["user_left"]}`}, {"FilterPolicyScope", "MessageAttributes"}} {
+			for _, a := range [][2]string{{"RawMessageDelivery", "true"}, {"RedrivePolicy", otherDLQ}, {"FilterPolicy", `{"event":["user_left"]}`}, {"FilterPolicyScope", "MessageAttributes"}} {
 				if err := k.SetSubscriptionAttribute(t.Context(), arn, a[0], a[1]); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}, []string{"subscription invitations → email: is not as declared: FilterPolicy is another, FilterPolicyScope is MessageAttributes, not MessageBody, " +
-			"RawMessageDelivery is true, not false, RedrivePolicy is missing" + fix}},
+			"RawMessageDelivery is true, not false, RedrivePolicy is another" + fix}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			world(t, func(t *testing.T) {
 				k := newKit(t)
 				k.apply(t, line())
 				tt.set(t, k)

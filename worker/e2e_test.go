@@ -17,6 +17,7 @@ import (
 
 	"github.com/stationmaster/worker/deadletter"
 	"github.com/stationmaster/worker/internal/awsapi"
+	elsewhere "github.com/stationmaster/worker/internal/theirs"
 	"github.com/stationmaster/worker/jobs"
 	"github.com/stationmaster/worker/localaws"
 	"github.com/stationmaster/worker/queue"
@@ -24,13 +25,10 @@ import (
 	"github.com/stationmaster/worker/worker"
 )
 
-// endpoint is the variable that names an SNS and SQS of somebody else for TestEndToEnd.
-const endpoint = "STATIONMASTER_E2E_ENDPOINT"
-
 // theirs is where the test runs: the embedded server behind a socket, or the one that is named.
 func theirs(t *testing.T) *aws.Config {
 	t.Helper()
-	at := os.Getenv(endpoint) //nolint:forbidigo // a test has no cli to ask
+	at := elsewhere.Endpoint(t)
 	if at == "" {
 		server := httptest.NewServer(localaws.New(localaws.Options{}))
 		t.Cleanup(server.Close)

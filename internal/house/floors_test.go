@@ -66,10 +66,11 @@ var floors = []room{
 	{pattern: "internal/snsdelivery", floor: 0},
 	{pattern: "internal/snsfilter", floor: 0},
 	{pattern: "internal/snssign", floor: 0},
+	{pattern: "internal/theirs", floor: 0}, // where tests run
 }
 
 // anywhere may be imported by every test, whatever its floor: the server and the kit they test with.
-var anywhere = []string{"localaws", "jobs/jobstest"}
+var anywhere = []string{"localaws", "jobs/jobstest", "internal/theirs"}
 
 // sdkServices may import the SDK's service packages; bench measures the worker against the plain
 // SDK and so needs it.
