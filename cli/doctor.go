@@ -37,10 +37,11 @@ is unknown, and never right. KMS and CloudWatch are asked when keys are used and
 --canary sends a real message along each line to a queue of its own, which is deleted again: by
 the topic where that gives it to nobody else, else by a copy of the topic. For that the caller
 has to create, subscribe and delete queues and topics called stationmaster-canary-….
---sample FILE runs your messages through the filters: JSON objects with body, attributes, and
-perhaps topic, dedup_id and the queues that must get it (for).
+--sample FILE runs your messages through the filters, written one after the other as objects like
+{"body": {"event": "paid"}, "attributes": {"plan": "gold"}}, perhaps with topic, dedup_id and the
+queues that must get it (for).
 
-Exit codes: 0 healthy, 3 warnings, 4 messages would be lost.`,
+Exit codes: 0 healthy, 3 warnings or something that AWS would not tell, 4 messages would be lost.`,
 		Example: example("worker doctor", "worker doctor --fix", "worker doctor --canary --json", "worker doctor --sample message.json", "worker doctor explain D-01"),
 		Args:    known,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -85,11 +86,11 @@ func (s *state) doctor(ctx context.Context, f *doctorFlags) error {
 		return err
 	}
 	if f.fix {
-		if r, err = s.fix(ctx, o, r, f.canary, look); err != nil {
+		if r, err = s.fix(ctx, o, r, f, look); err != nil {
 			return err
 		}
 	}
-	if err := s.examined(o.Where, r); err != nil {
+	if err := s.examined(o.Where, f.addr, r, !f.fix && s.fixable(ctx, o, r)); err != nil {
 		return err
 	}
 	if code := r.ExitCode(); code != doctor.ExitHealthy {
@@ -98,14 +99,23 @@ func (s *state) doctor(ctx context.Context, f *doctorFlags) error {
 	return nil
 }
 
+// fixable tells whether apply would change something. Where that cannot be read, it may.
+func (s *state) fixable(ctx context.Context, o *worker.Operator, r *doctor.Report) bool {
+	if s.json || !r.Fixable() {
+		return false
+	}
+	plan, err := o.Plan(ctx)
+	return err != nil || len(plan.Changes) > 0
+}
+
 // fix applies when that mends anything, and looks again.
-func (s *state) fix(ctx context.Context, o *worker.Operator, r *doctor.Report, canary bool, look func(bool) (*doctor.Report, error)) (*doctor.Report, error) {
-	if !r.Fixable() && !canary {
+func (s *state) fix(ctx context.Context, o *worker.Operator, r *doctor.Report, f *doctorFlags, look func(bool) (*doctor.Report, error)) (*doctor.Report, error) {
+	if !r.Fixable() && !f.canary {
 		return r, nil
 	}
 	if r.Fixable() {
 		if !s.json {
-			if err := s.examined(o.Where, r); err != nil {
+			if err := s.examined(o.Where, f.addr, r, false); err != nil {
 				return nil, err
 			}
 			s.printf("\nfix: apply the configuration\n")
@@ -125,7 +135,7 @@ func (s *state) fix(ctx context.Context, o *worker.Operator, r *doctor.Report, c
 			s.printf("\n")
 		}
 	}
-	return look(canary)
+	return look(f.canary)
 }
 
 // samples reads the file of --sample.

@@ -19,7 +19,7 @@ var severities = map[doctor.Severity]string{
 }
 
 // examined prints a report.
-func (s *state) examined(where string, r *doctor.Report) error {
+func (s *state) examined(where, addr string, r *doctor.Report, fixable bool) error {
 	if s.json {
 		return s.encode(struct {
 			Where    string `json:"where"`
@@ -27,14 +27,14 @@ func (s *state) examined(where string, r *doctor.Report) error {
 			*doctor.Report
 		}{where, r.ExitCode(), r})
 	}
-	p := &page{width: s.pageWidth()}
+	p := &page{width: s.pageWidth(), name: s.name, there: s.there(addr)}
 	p.line(0, where+" · "+count(r.Topics, "topic")+", "+count(r.Queues, "queue")+", "+count(r.DeadLetterQueues, "dead-letter queue")+", "+count(r.Subscriptions, "subscription"))
 	for _, severity := range doctor.Severities() {
 		p.findings(severity, r.Findings)
 	}
 	p.unknown(r.Unknown)
 	p.proofs(r.Proofs)
-	p.sum(r)
+	p.sum(r, fixable)
 	s.printf("%s", p.String())
 	return nil
 }
@@ -42,7 +42,8 @@ func (s *state) examined(where string, r *doctor.Report) error {
 // page is text that is broken at a width.
 type page struct {
 	strings.Builder
-	width int
+	width       int
+	name, there string // what a command of this program begins and ends with
 }
 
 // label is how wide what stands before a finding's text is.
@@ -113,7 +114,7 @@ func (p *page) finding(f *doctor.Finding) {
 	p.said(indent, "message", f.Happens)
 	p.said(indent, "mend", f.Mend.Text)
 	if f.Mend.Apply {
-		p.command(indent, "worker topology apply")
+		p.command(indent, p.name+" topology apply"+p.there)
 	}
 	for _, command := range f.Mend.AWS {
 		p.command(indent, command)
@@ -179,7 +180,7 @@ func (p *page) proofs(all []doctor.Proof) {
 }
 
 // sum writes what it comes to.
-func (p *page) sum(r *doctor.Report) {
+func (p *page) sum(r *doctor.Report, fixable bool) {
 	p.WriteByte('\n')
 	by := map[doctor.Severity]int{}
 	for _, f := range r.Findings {
@@ -193,6 +194,9 @@ func (p *page) sum(r *doctor.Report) {
 	}
 	verdict := map[int]string{doctor.ExitHealthy: "healthy", doctor.ExitWarnings: "messages would arrive, with warnings", doctor.ExitLost: "messages would be lost"}[r.ExitCode()]
 	text := verdict
+	if len(r.Findings) == 0 && r.Refused() { // nothing was found where nothing could be read
+		text = "not known whether messages arrive"
+	}
 	if len(r.Findings) > 0 {
 		text += ": " + count(len(r.Findings), "finding") + " (" + strings.Join(parts, ", ") + ")"
 	}
@@ -201,9 +205,9 @@ func (p *page) sum(r *doctor.Report) {
 	}
 	p.line(0, text)
 	if len(r.Findings) > 0 {
-		p.line(0, "the story of each: worker doctor explain "+r.Findings[0].Code)
+		p.line(0, "the story of each: "+p.name+" doctor explain "+r.Findings[0].Code)
 	}
-	if r.Fixable() {
-		p.line(0, "what apply mends: worker doctor --fix")
+	if fixable { // in one piece, so that it can be copied
+		p.WriteString("what apply mends: " + p.name + " doctor --fix" + p.there + "\n")
 	}
 }

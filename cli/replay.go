@@ -310,11 +310,7 @@ func (r *replaying) again(flags ...string) []string {
 
 // command writes a command of this program about a run.
 func (r *replaying) command(words ...string) string {
-	all := append([]string{r.s.name, "replay-dlq"}, words...)
-	if r.s.configFile != "" {
-		all = append(all, "--config", shellWord(r.s.configFile))
-	}
-	return strings.Join(all, " ")
+	return strings.Join(append([]string{r.s.name, "replay-dlq"}, words...), " ") + r.s.there(r.f.addr)
 }
 
 // home shortens a path below the user's folder.

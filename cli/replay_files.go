@@ -28,7 +28,11 @@ func (r *replaying) export(ctx context.Context) error {
 		return err
 	}
 	if len(plan.Selected) == 0 {
-		r.screen.must(fmt.Sprintf("Nothing matches: %s of %s looked at.", count(plan.Scanned, "message"), r.w.DLQ.Name))
+		text := fmt.Sprintf("Nothing matches: %s of %s looked at.", count(plan.Scanned, "message"), r.w.DLQ.Name)
+		if plan.Elsewhere > 0 {
+			text += fmt.Sprintf(" %d more were in the hands of somebody else.", plan.Elsewhere)
+		}
+		r.screen.must(text)
 		return &quiet{exitNothing}
 	}
 	letters := make([]*dlqreplay.Letter, len(plan.Selected))

@@ -19,6 +19,9 @@ func (r *replaying) list(ctx context.Context) error {
 	if r.f.goAhead {
 		return usagef("worker replay-dlq QUEUE --go", "worker replay-dlq: QUEUE is missing")
 	}
+	if len(r.f.filter) > 0 || r.f.plan != "" { // it would be taken for what the counts are of
+		return usagef("worker replay-dlq QUEUE "+r.chosen(), "worker replay-dlq: QUEUE is missing: the list counts whole queues")
+	}
 	all, where, err := worker.ListDeadLetters(ctx, r.s.workerOptions(), r.f.addr)
 	if err != nil {
 		return err
@@ -44,9 +47,21 @@ func (r *replaying) list(ctx context.Context) error {
 	r.s.printf("%s\n", where)
 	r.s.table(rows)
 	if most.Messages > 0 {
-		r.s.printf("Next:  %s replay-dlq %s\n", r.s.name, shellWord(most.DLQ))
+		r.s.printf("Next:  %s\n", r.command(shellWord(most.DLQ)))
 	}
 	return nil
+}
+
+// chosen is what was asked to be selected, as it is written.
+func (r *replaying) chosen() string {
+	var words []string
+	for _, t := range r.f.filter {
+		words = append(words, t.String())
+	}
+	if r.f.plan != "" {
+		words = append(words, "--plan "+shellWord(r.f.plan))
+	}
+	return strings.Join(words, " ")
 }
 
 // permissions prints the IAM policy that a replay needs.
@@ -73,8 +88,13 @@ func (r *replaying) one(ctx context.Context) (*dlqreplay.Held, *dlqreplay.Letter
 	l := held.Get(r.asked.object)
 	if l == nil {
 		n := len(held.Letters())
+		elsewhere := held.Elsewhere()
 		r.release(ctx, held)
-		return nil, nil, &coded{fmt.Errorf("%s is not among the %s of %s", r.asked.object, count(n, "message"), r.w.DLQ.Name), exitNothing}
+		err := fmt.Errorf("%s is not among the %s of %s", r.asked.object, count(n, "message"), r.w.DLQ.Name)
+		if elsewhere > 0 {
+			err = fmt.Errorf("%w that can be seen: %d are in the hands of somebody else until their visibility timeouts end", err, elsewhere)
+		}
+		return nil, nil, &coded{err, exitNothing}
 	}
 	return held, l, nil
 }

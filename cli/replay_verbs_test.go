@@ -325,8 +325,33 @@ func TestWithoutAQueueTheDeadLetterQueuesAreCounted(t *testing.T) {
 		if n := touched.Load(); n > 0 {
 			t.Errorf("%d requests touched something", n)
 		}
+		has(t, s.replay(ExitDone, "--aws-addr", "127.0.0.1:9"), "Next:  worker replay-dlq orders-dlq --config ", " --aws-addr 127.0.0.1:9\n")
 		has(t, s.replay(ExitUsage, "--go"), "QUEUE is missing")
+		has(t, s.replay(ExitUsage, "--group", "a3f9c1"), "QUEUE is missing", "worker replay-dlq QUEUE --group a3f9c1")
 		has(t, s.replay(ExitDone, "history"), "no runs in ~/.local/state/worker/replay")
+	})
+}
+
+// What somebody else holds is not gone: a queue is not called empty because of it.
+func TestAQueueWhoseMessagesAreHiddenIsNotEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStory(t)
+		s.send("orders-dlq", numberedOrders(3)...)
+		q := s.api.Queue(s.url("orders-dlq"), awsapi.QueueOptions{})
+		for n := 0; n < 3; {
+			ds, err := q.Receive(t.Context(), queue.MaxBatch, time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += len(ds)
+		}
+		said := s.replay(exitNothing, "orders")
+		has(t, said, "3 more were in the hands of somebody else", "orders-dlq shows no message: nothing to replay before those come back")
+		if strings.Contains(said, "empty") {
+			t.Errorf("said\n%s", said)
+		}
+		has(t, s.replay(exitNothing, "orders", "show", "m1"), "m1 is not among the 0 messages of orders-dlq that can be seen: 3 are in the hands of somebody else")
+		has(t, s.replay(exitNothing, "orders", "export", filepath.Join(t.TempDir(), "x.jsonl")), "0 messages of orders-dlq looked at. 3 more were in the hands of somebody else.")
 	})
 }
 
@@ -356,8 +381,8 @@ func TestARedriveOfSQSsOwnIsWaitedFor(t *testing.T) {
 	})
 }
 
-// The rest of a run whose messages were in a killed process' hands is replayed by resume, once they show.
-func TestAFullDiskStopsARunAndResumeGoesOn(t *testing.T) {
+// What the destination refuses stays in the dead-letter queue, all of it, and is released.
+func TestARefusedSendLeavesEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStory(t)
 		s.send("orders-dlq", numberedOrders(30)...)
@@ -368,7 +393,7 @@ func TestAFullDiskStopsARunAndResumeGoesOn(t *testing.T) {
 			return &localaws.Fault{Status: 400, Code: "AWS.SimpleQueueService.NonExistentQueue", Message: "gone"}
 		})
 		said := s.replay(exitLeft, "orders", "--go", "--yes", "--settle", "0s", "--canary", "0")
-		t.Log("\n" + said)
+		has(t, said, "gone")
 		refusing()
 		s.lies("orders-dlq", 30)
 		s.lies("orders", 0)

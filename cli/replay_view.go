@@ -261,6 +261,8 @@ func (v *planView) skips() []string {
 func (v *planView) would() string {
 	n := len(v.Selected)
 	switch {
+	case v.Scanned == 0 && v.Elsewhere > 0:
+		return fmt.Sprintf("%s shows no message: nothing to %s before those come back, when their visibility timeouts end.", v.DLQ, v.Verb)
 	case v.Scanned == 0:
 		return fmt.Sprintf("%s is empty: nothing to %s.", v.DLQ, v.Verb)
 	case v.Matched == 0:

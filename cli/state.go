@@ -101,6 +101,19 @@ func (s *state) lookup(name string) (value string, set bool) {
 	return value, set
 }
 
+// there are the flags with which another command is about the same configuration and the same account,
+// to be written behind it.
+func (s *state) there(addr string) string {
+	var flags string
+	if s.configFile != "" {
+		flags += " --config " + shellWord(s.configFile)
+	}
+	if addr != "" && addr != worker.DefaultDevAddr {
+		flags += " --aws-addr " + shellWord(addr)
+	}
+	return flags
+}
+
 // workerOptions are what every command tells package worker.
 func (s *state) workerOptions() worker.Options {
 	o := worker.Options{

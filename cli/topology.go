@@ -45,7 +45,7 @@ Exit codes: 0 no change, 3 changes are wanted.`,
 					return err
 				}
 			}
-			if err := s.planned(o.Where, plan, doomed, others); err != nil {
+			if err := s.planned(o.Where, addr, plan, doomed, others); err != nil {
 				return err
 			}
 			if len(plan.Changes) > 0 || deletions(doomed) > 0 {

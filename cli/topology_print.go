@@ -27,7 +27,7 @@ func (s *state) changed(c topology.Change) {
 }
 
 // planned prints a plan.
-func (s *state) planned(where string, p *topology.Plan, doomed []topology.Doomed, others bool) error {
+func (s *state) planned(where, addr string, p *topology.Plan, doomed []topology.Doomed, others bool) error {
 	if s.json {
 		changes, others, unwanted, pending := []change{}, []errand{}, []unwanted{}, []string{}
 		for _, c := range p.Changes {
@@ -61,7 +61,7 @@ func (s *state) planned(where string, p *topology.Plan, doomed []topology.Doomed
 	if others || len(p.Changes) > 0 {
 		s.errands(p.Errands)
 	} else if n := len(p.Errands); n > 0 {
-		s.printf("others have to see to %s, which cannot be seen from here: %s topology plan --others\n", count(n, "thing"), s.name)
+		s.printf("others have to see to %s, which cannot be seen from here: %s topology plan --others%s\n", count(n, "thing"), s.name, s.there(addr))
 	}
 	switch n := deletions(doomed); {
 	case len(p.Changes) == 0 && n == 0:
@@ -69,7 +69,7 @@ func (s *state) planned(where string, p *topology.Plan, doomed []topology.Doomed
 	case n > 0:
 		s.printf("%s, %d to delete, %d unchanged\n", count(len(p.Changes), "change"), n, p.Unchanged)
 	default:
-		s.printf("%s, %d unchanged; make them with: %s topology apply\n", count(len(p.Changes), "change"), p.Unchanged, s.name)
+		s.printf("%s, %d unchanged; make them with: %s topology apply%s\n", count(len(p.Changes), "change"), p.Unchanged, s.name, s.there(addr))
 	}
 	return nil
 }

@@ -113,7 +113,7 @@ func TestPlanApplyAndPlanAgain(t *testing.T) {
 		"+ subscription  orders → audit: create\n",
 		"                FilterPolicy {\"event\":[\"x\"]}\n",
 		"others have to see to it, as far as can be known from here:\n! subscription orders → f: the function has to let the topic invoke it\n    aws lambda add-permission --function-name arn:aws:lambda:us-east-1:000000000000:function:f ",
-		"16 changes, 0 unchanged; make them with: worker topology apply\n",
+		"16 changes, 0 unchanged; make them with: worker topology apply --config ",
 	} {
 		if !strings.Contains(out, line) {
 			t.Errorf("the plan lacks %q:\n%s", line, out)
@@ -144,7 +144,7 @@ func TestPlanApplyAndPlanAgain(t *testing.T) {
 func TestWhatOthersHaveToDoIsOneLineWhenNothingIsToBeChanged(t *testing.T) {
 	a := newAccount(t)
 	a.run(moreFile, "", "topology", "apply")
-	if out, _, _ := a.run(moreFile, "", "topology", "plan"); !strings.Contains(out, "others have to see to 1 thing, which cannot be seen from here: worker topology plan --others\n") || strings.Contains(out, "aws lambda") {
+	if out, _, _ := a.run(moreFile, "", "topology", "plan"); !strings.Contains(out, "others have to see to 1 thing, which cannot be seen from here: worker topology plan --others --config ") || strings.Contains(out, "aws lambda") {
 		t.Errorf("plan\n%s", out)
 	}
 	if out, _, _ := a.run(moreFile, "", "topology", "plan", "--others"); !strings.Contains(out, "aws lambda add-permission") {

@@ -94,6 +94,9 @@ func (h *Held) finish(f found) {
 	})
 }
 
+// Elsewhere counts what was in the hands of somebody else when the scan began.
+func (h *Held) Elsewhere() int64 { return h.found.elsewhere }
+
 // DLQ is the queue that they are in.
 func (h *Held) DLQ() DLQ { return h.dlq }
 

@@ -185,7 +185,9 @@ func (r *run) await(c contexts, missing map[string]State) (sure bool) {
 			if forGood(err) {
 				r.fail(err)
 			}
-			r.tally.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
+			if c.work.Err() == nil { // else it is the end, and not tried again
+				r.tally.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
+			}
 		}
 		held, _ := r.held.keeper.counts()
 		now, err := dlq.Counts(c.work)

@@ -136,7 +136,9 @@ func (s *scan) took(ds []queue.Delivery, n, news int, err error) {
 
 // refused waits after an error that may pass by itself.
 func (s *scan) refused(ctx context.Context, err error, failures int) {
-	s.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
+	if ctx.Err() == nil { // else it is the end, and not tried again
+		s.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
+	}
 	s.mu.Lock()
 	since := time.Since(s.answered)
 	s.mu.Unlock()

@@ -80,7 +80,9 @@ func (w *watcher) loop(c contexts) {
 			w.lose(err.Error())
 			return
 		default:
-			w.r.tally.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
+			if c.work.Err() == nil { // else it is the end, and not tried again
+				w.r.tally.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
+			}
 			idle(c.work, wait, w.quit)
 			wait = min(2*wait, longestWait)
 		}

@@ -175,9 +175,19 @@ func TestSamples(t *testing.T) {
 	if len(samples) != 2 || samples[0].Body != `{"event":"user_left"}` || samples[1].Body != "text" || samples[0].Attributes["n"] != (doctor.Attribute{Type: "Number", Value: "1"}) {
 		t.Errorf("got %+v", samples)
 	}
-	for _, bad := range []string{"", "{", `{"body":""}`, `{"bodi":"x"}`, `{"body":"x","attributes":{"a":true}}`, `{"body":"x","attributes":{"a":{"type":1}}}`} {
-		if _, err := doctor.ReadSamples(strings.NewReader(bad), "s.json"); err == nil {
-			t.Errorf("%s: no error", bad)
+	const form = `: each sample is an object like {"body": `
+	for bad, want := range map[string]string{
+		"":                                     "sample s.json: is empty" + form,
+		"{":                                    "sample s.json:1: unexpected EOF" + form,
+		"[1]":                                  "sample s.json:1: is no object but array" + form,
+		`{"body":""}`:                          "sample s.json:1: has no body" + form,
+		`{"event":"x"}`:                        `sample s.json:1: a sample has no key "event" (a whole message belongs under body)` + form,
+		`{"body":"x","for":"mail"}`:            "sample s.json:1: for is no string" + form,
+		`{"body":"x","attributes":{"a":true}}`: "an attribute is a text",
+		`{"body":"x","attributes":{"a":{"type":1}}}`: "an attribute is a text",
+	} {
+		if _, err := doctor.ReadSamples(strings.NewReader(bad), "s.json"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", bad, err)
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {

@@ -128,10 +128,15 @@ func (r *Report) ExitCode() int {
 		}
 		code = ExitWarnings
 	}
-	if slices.ContainsFunc(r.Unknown, func(u Unknown) bool { return u.Refused }) {
+	if r.Refused() {
 		code = ExitWarnings
 	}
 	return code
+}
+
+// Refused tells whether AWS refused to answer something.
+func (r *Report) Refused() bool {
+	return slices.ContainsFunc(r.Unknown, func(u Unknown) bool { return u.Refused })
 }
 
 // Lost returns the finding that makes a queue lose messages, nil when none does.

@@ -73,20 +73,38 @@ func ReadSamples(from io.Reader, name string) ([]Sample, error) {
 			return all, nil
 		}
 		if errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("sample %s: is empty: write one JSON object for each message, like {\"topic\": \"orders\", \"body\": {…}}", name)
+			return nil, fmt.Errorf("sample %s: is empty: %s", name, sampleForm)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("sample %s:%d: %w", name, n, err)
+			return nil, fmt.Errorf("sample %s:%d: %w: %s", name, n, plainly(err), sampleForm)
 		}
 		s := Sample{Name: fmt.Sprintf("%s:%d", name, n), Topic: one.Topic, For: one.For, Attributes: one.Attributes, Dedup: one.Dedup, Body: string(one.Body)}
 		if text := ""; json.Unmarshal(one.Body, &text) == nil {
 			s.Body = text
 		}
 		if s.Body == "" {
-			return nil, fmt.Errorf("sample %s: has no body", s.Name)
+			return nil, fmt.Errorf("sample %s: has no body: %s", s.Name, sampleForm)
 		}
 		all = append(all, s)
 	}
+}
+
+// sampleForm says what a sample looks like.
+const sampleForm = `each sample is an object like {"body": {"event": "paid"}, "attributes": {"plan": "gold"}}, and may have topic, for and dedup_id`
+
+// plainly is a decoder's error without the words of Go.
+func plainly(err error) error {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field == "" {
+		return fmt.Errorf("is no object but %s", kind.Value)
+	}
+	if errors.As(err, &kind) {
+		return fmt.Errorf("%s is no %s", kind.Field, kind.Value)
+	}
+	if key, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+		return fmt.Errorf("a sample has no key %s (a whole message belongs under body)", key)
+	}
+	return err
 }
 
 // samples runs the samples through what stands between their topics and the queues.
