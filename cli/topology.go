@@ -75,7 +75,8 @@ confirm their subscriptions.
 
 With --prune it then shows what it has made before and the configuration no longer has, and what
 that holds, asks, and deletes it: subscriptions first, then queues, then topics. Queues and topics
-are known by the tag that [topology] owner gives them.`,
+are known by the tag that [topology] owner gives them: one owner is one configuration of one account.
+--yes does not ask, and deletes no queue with messages in it.`,
 		Example: example("worker topology apply", "worker topology apply --config production.toml --json", "worker topology apply --prune"),
 		Args:    want(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -109,7 +110,7 @@ are known by the tag that [topology] owner gives them.`,
 		},
 	}
 	cmd.Flags().BoolVar(&prune, "prune", false, "delete what was made before and is no longer in the configuration, after asking")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask; delete no queue that holds messages")
 	cmd.Flags().StringVar(&addr, "aws-addr", worker.DefaultDevAddr, "where to look for a dev worker")
 	return cmd
 }

@@ -69,12 +69,28 @@ func (s *state) prune(ctx context.Context, o *worker.Operator, yes bool) error {
 			s.printf("nothing to delete\n")
 		}
 		return nil
-	case !yes:
+	case yes:
+		// Nobody who has not looked may throw messages away.
+		if full := holding(doomed); len(full) > 0 {
+			return usagef(s.name+" topology apply --prune", "--yes deletes no messages: nothing was deleted, since there are some in %s; "+
+				"take them out first, or answer the question without --yes", strings.Join(full, ", "))
+		}
+	default:
 		if !s.sure(fmt.Sprintf("delete %s for good? Type yes: ", count(n, "thing"))) {
 			return usagef(s.name+" topology apply --prune --yes", "nothing was deleted")
 		}
 	}
 	return o.Prune(ctx, doomed, s.changed)
+}
+
+// holding are the names of the queues that would be deleted with messages in them.
+func holding(doomed []topology.Doomed) (names []string) {
+	for _, d := range doomed {
+		if d.Kept == "" && d.Kind == "queue" && d.Held > 0 {
+			names = append(names, d.Name)
+		}
+	}
+	return names
 }
 
 // sure wants a yes in full. Nobody who is not there is sure.

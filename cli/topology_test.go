@@ -168,6 +168,10 @@ func TestPruneShowsAsksAndDeletes(t *testing.T) {
 			t.Errorf("answer %q: exit code %d, wrote %v\n%s%s", answer, code, a.writes, out, said)
 		}
 	}
+	if _, said, code := a.run(ownedFile, "", "topology", "apply", "--prune", "--yes"); code != ExitUsage || len(a.writes) != 0 ||
+		!strings.Contains(said, "--yes deletes no messages: nothing was deleted, since there are some in audit; ") {
+		t.Errorf("--yes: exit code %d, wrote %v\n%s", code, a.writes, said)
+	}
 	out, said, code := a.run(ownedFile, "yes\n", "topology", "apply", "--prune")
 	if code != ExitDone || strings.Join(a.writes, " ") != "Unsubscribe Unsubscribe DeleteQueue DeleteQueue DeleteQueue DeleteQueue" {
 		t.Errorf("yes: exit code %d, wrote %v\n%s%s", code, a.writes, out, said)
