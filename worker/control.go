@@ -29,6 +29,13 @@ type DevInfo struct {
 	Account  string `json:"account"`
 }
 
+// devAnswer is what a dev worker answers on its socket, which is its user's alone.
+type devAnswer struct {
+	DevInfo
+	// Settings are those that it lays over the file: where its receivers are.
+	Settings map[string]any `json:"settings,omitempty"`
+}
+
 // ErrNoDev says that no dev worker answers.
 var ErrNoDev = errors.New("no dev worker is running")
 
@@ -65,7 +72,7 @@ type control struct {
 }
 
 // serveControl listens for the user's commands. A socket that a dead process left is replaced.
-func serveControl(ctx context.Context, port string, info DevInfo, act func(verb, name string) error) (*control, error) {
+func serveControl(ctx context.Context, port string, info devAnswer, act func(verb, name string) error) (*control, error) {
 	path := devSocket(port)
 	if err := privateFolder(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("listen for dev commands: %w", err)
@@ -124,15 +131,20 @@ func isPrivate(path string) error {
 // FindDev asks the dev worker whose SNS and SQS listen on addr. The error is ErrNoDev when none
 // answers.
 func FindDev(ctx context.Context, addr string) (DevInfo, error) {
-	var info DevInfo
+	answer, err := findDev(ctx, addr)
+	return answer.DevInfo, err
+}
+
+func findDev(ctx context.Context, addr string) (devAnswer, error) {
+	var found devAnswer
 	answer, err := askDev(ctx, addr, http.MethodGet, "/dev")
 	if err != nil {
-		return info, err
+		return found, err
 	}
-	if err := json.Unmarshal(answer, &info); err != nil {
-		return info, fmt.Errorf("ask the dev worker on %s: %w", addr, err)
+	if err := json.Unmarshal(answer, &found); err != nil {
+		return found, fmt.Errorf("ask the dev worker on %s: %w", addr, err)
 	}
-	return info, nil
+	return found, nil
 }
 
 // TellDev tells the dev worker whose SNS and SQS listen on addr to "break" or "mend" a receiver:

@@ -99,13 +99,14 @@ func StartDev(ctx context.Context, o Options, dev DevOptions) (*Dev, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	if d.control, err = serveControl(ctx, port, d.info, d.act); err != nil {
+	over := d.settings(o.Jobs)
+	if d.control, err = serveControl(ctx, port, devAnswer{d.info, over}, d.act); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	o.embedded, o.nasty = true, dev.Nasty
 	o.AWS = localConfig(d.server.Transport(), d.info.Endpoint, devRegion)
 	o.reach, o.certificates = carrier.reach, d.server.Transport()
-	o.layers = append(o.layers, config.Layer{Origin: "dev", Values: d.settings(o.Jobs)})
+	o.layers = append(o.layers, config.Layer{Origin: "dev", Values: over})
 	d.o = o
 	return d, nil
 }

@@ -83,9 +83,14 @@ func (p *Operator) config(ctx context.Context, o *Options, devAddr string) (cfg 
 		explicit = explicit || value != "" // AWS's SDKs take an empty variable for none
 	}
 	if !explicit {
-		dev, err := FindDev(ctx, devAddr)
+		dev, err := findDev(ctx, devAddr)
 		if err == nil {
 			p.Where, p.Dev = dev.Endpoint+" (worker dev)", true
+			// A job that runs here must reach what it reaches there, and nothing of the world outside.
+			o.layers = append(o.layers, config.Layer{Origin: "dev", Values: dev.Settings})
+			if p.loaded, err = load(o); err != nil {
+				return cfg, err
+			}
 			return *localConfig(http.DefaultTransport, dev.Endpoint, dev.Region), nil
 		}
 		if !errors.Is(err, ErrNoDev) {
