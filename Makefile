@@ -81,6 +81,10 @@ bench: ## Measure the worker beside a plain SDK loop: a table, and one line that
 bench-plugins: ## Measure a job loaded from a .so beside the same one compiled in
 	go test -run '^$$' -bench Dispatch ./internal/plugins
 
+.PHONY: bench-replay
+bench-replay: build ## Measure replay-dlq and what it does when things go wrong: speed, memory, losses (none)
+	STATIONMASTER_REPLAY_BENCH=$(CURDIR)/bin/worker go test -count=1 -v -timeout 40m -run '^TestReplayBench' ./cli
+
 .PHONY: bench-localaws
 bench-localaws: ## Measure the embedded SNS and SQS beside a stub that does nothing
 	go test -run '^$$' -bench 'ReceiveAndDelete|PublishToThreeQueues|Stored|WaitingPolls|Start' -benchtime 5x ./localaws

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -43,6 +44,8 @@ func TestMain(m *testing.M) {
 			return ctx.Err()
 		}
 	})
+	jobs.Register("ship", func(ctx context.Context, msg *jobs.Message[string]) error { return post(ctx, tell, msg.Body) })
+	jobs.Register("email", func(context.Context, *jobs.Message[struct{ Event, Email string }]) error { return nil })
 	cli.Main()
 }
 
@@ -55,5 +58,9 @@ func post(ctx context.Context, to, text string) error {
 	if err != nil {
 		return err
 	}
-	return response.Body.Close()
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the receiver answered %d", response.StatusCode)
+	}
+	return nil
 }

@@ -102,8 +102,9 @@ else
 		exit 1
 	}
 	grep -E '^(---|ok)' "$scratch/test"
-	go test -race -count=1 -v -run '^TestEndToEnd' ./worker | tee -a "$scratch/test"
+	go test -race -count=1 -v -run '^TestEndToEnd' ./worker ./cli | tee -a "$scratch/test"
 	# go test is content when it finds no test, or skips the one it finds; we are not.
 	[ "$(grep -c '^--- PASS: TestLocalStack' "$scratch/test")" = 2 ]
-	grep -q '^--- PASS: TestEndToEnd' "$scratch/test"
+	grep -q '^--- PASS: TestEndToEnd ' "$scratch/test"
+	grep -q '^--- PASS: TestEndToEndReplay ' "$scratch/test"
 fi
