@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -75,14 +76,16 @@ func (k *keeper) add(d *queue.Delivery) (fresh bool) {
 	defer k.mu.Unlock()
 	h := k.holds[d.MessageID]
 	if fresh = h == nil; fresh {
-		h = &hold{id: d.MessageID, group: d.GroupID, place: k.came}
+		h = &hold{id: strings.Clone(d.MessageID), group: strings.Clone(d.GroupID), place: k.came}
 		k.came++
 		k.holds[h.id] = h
 	}
 	if h.lost {
 		k.lost--
 	}
-	h.handle, h.received, h.deadline, h.lost, h.leaving = d.Handle, d.Received, d.Deadline, false, false
+	// What comes from an answer of SQS may be a part of it, and would keep all of it in memory.
+	h.handle = queue.ReceiptHandle(strings.Clone(string(d.Handle)))
+	h.received, h.deadline, h.lost, h.leaving = d.Received, d.Deadline, false, false
 	return fresh
 }
 

@@ -262,6 +262,7 @@ func (r *run) accept(f *feed, ps []*parcel, made []string) {
 	}
 	r.sent.add(ids)
 	r.tally.sent(ps)
+	r.held.shelf.drop(ids)
 	r.deletes <- ids
 	for _, p := range ps {
 		p.message = queue.Message{}

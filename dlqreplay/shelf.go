@@ -1,6 +1,7 @@
 package dlqreplay
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/stationmaster/worker/queue"
@@ -23,7 +24,7 @@ func (s *shelf) keep(id string, m queue.Message) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refs[id] = r
+	s.refs[strings.Clone(id)] = r
 	return nil
 }
 
@@ -35,6 +36,18 @@ func (s *shelf) message(id string) (queue.Message, error) {
 		return queue.Message{}, errNotHeld
 	}
 	return s.spool.get(r)
+}
+
+// drop forgets messages that are needed no more.
+func (s *shelf) drop(ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		if r, found := s.refs[id]; found {
+			s.spool.drop(r)
+			delete(s.refs, id)
+		}
+	}
 }
 
 func (s *shelf) close() error { return s.spool.close() }

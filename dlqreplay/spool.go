@@ -34,7 +34,7 @@ type spool struct {
 
 // ref finds a message in its spool.
 type ref struct {
-	kept *queue.Message
+	kept []byte
 	at   int64
 	size int32
 	sum  uint32
@@ -43,24 +43,24 @@ type ref struct {
 // newSpool returns a spool whose file is in dir; "" is the system's folder for such files.
 func newSpool(dir string) *spool { return &spool{dir: dir, limit: spoolMemory} }
 
-// put keeps a message. What it refers to must not change afterwards.
+// put keeps a message, and nothing that it refers to: strings of an answer of SQS may keep all of it.
 func (s *spool) put(m queue.Message) (ref, error) {
+	text := appendMessage(make([]byte, 0, m.Size()+overhead), &m)
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return ref{}, errSpoolClosed
 	}
-	if size := m.Size(); s.kept+size <= s.limit {
-		s.kept += size
+	if s.kept+len(text) <= s.limit {
+		s.kept += len(text)
 		s.mu.Unlock()
-		return ref{kept: &m}, nil
+		return ref{kept: text}, nil
 	}
 	if err := s.open(); err != nil {
 		s.mu.Unlock()
 		return ref{}, err
 	}
-	file, text := s.file, appendMessage(nil, &m)
-	at := s.size
+	file, at := s.file, s.size
 	s.size += int64(len(text))
 	s.mu.Unlock()
 	if _, err := file.WriteAt(text, at); err != nil {
@@ -94,9 +94,7 @@ func (s *spool) get(r ref) (queue.Message, error) {
 	case closed:
 		return queue.Message{}, errSpoolClosed
 	case r.kept != nil:
-		m := *r.kept
-		m.Attributes = maps.Clone(m.Attributes)
-		return m, nil
+		return readMessage(r.kept)
 	case file == nil || r.size == 0:
 		return queue.Message{}, errors.New("the spool has no such message")
 	}
@@ -127,6 +125,16 @@ func (s *spool) close() error {
 	}
 	return err
 }
+
+// drop forgets a message that is needed no more. What is in the file stays there.
+func (s *spool) drop(r ref) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept -= len(r.kept)
+}
+
+// overhead is about what the lengths of a message's parts take.
+const overhead = 32
 
 // appendMessage writes a message as its parts, each after its length.
 func appendMessage(b []byte, m *queue.Message) []byte {

@@ -41,9 +41,14 @@ func (r *run) stream(c contexts, f *feed) {
 		return
 	}
 	s := &stream{r: r, f: f, chosen: chosen, judging: judging{Judge: r.o.Judge}, news: now}
-	r.watch.opens(s)
-	defer r.watch.opens(nil)
+	early := r.watch.opens(s)
+	defer r.watch.closes()
 	s.reconsider(c)
+	for _, l := range early {
+		if !s.take(c, r.held.candidate(l), false) {
+			s.holdBack()
+		}
+	}
 	var all sync.WaitGroup
 	for range r.o.Pace.Loops {
 		all.Go(func() { s.loop(c) })
@@ -63,13 +68,13 @@ func (r *run) stream(c contexts, f *feed) {
 func (s *stream) loop(c contexts) {
 	receiver := &receiver{dlq: s.r.held.dlq}
 	for wait := firstWait; ; {
-		s.f.idle(c.feed, 4*queue.MaxBatch*s.r.o.Pace.Loops)
+		s.f.idle(c.feed, s.room())
 		if c.feed.Err() != nil || s.ended() {
 			return
 		}
 		ds, err := receiver.receive(c.work, queue.MaxBatch)
 		for i := range ds {
-			s.r.watch.see(c, &ds[i])
+			s.r.watch.see(c, &ds[i], true)
 		}
 		switch {
 		case len(ds) > 0:
@@ -89,6 +94,9 @@ func (s *stream) loop(c contexts) {
 		}
 	}
 }
+
+// room is how many may wait for their turn when more is received.
+func (s *stream) room() int { return 4 * queue.MaxBatch * s.r.o.Pace.Loops }
 
 func (s *stream) ended() bool {
 	s.mu.Lock()
@@ -156,12 +164,20 @@ func (s *stream) reconsider(c contexts) {
 	}
 }
 
-// offer takes a letter that was not held before, to send it or to hold it back. A nil stream takes nothing.
-func (s *stream) offer(c contexts, d *queue.Delivery) bool {
+// offer takes a letter that was not held before, to send it or to hold it back. What is not sent soon is
+// put on the shelf. A nil stream takes nothing.
+func (s *stream) offer(c contexts, d *queue.Delivery, soon bool) bool {
 	if s == nil || c.feed.Err() != nil {
 		return false
 	}
-	if !s.take(c, &candidate{Letter: s.r.held.says.letter(d), message: &d.Message}, true) {
+	l := &candidate{Letter: s.r.held.says.letter(d), message: &d.Message}
+	if !soon {
+		if err := s.r.held.shelf.keep(l.MessageID, d.Message); err != nil {
+			s.r.fail(err)
+			return false
+		}
+	}
+	if !s.take(c, l, soon) {
 		s.holdBack()
 	}
 	return true

@@ -34,7 +34,10 @@ type watcher struct {
 	returned map[string]bool
 	others   int
 	open     *stream // where letters go that were not held; nil when they go nowhere
-	sending  string  // the phase in which returns stop the run; empty when they do not
+	// early are those that came before the stream was open; opened says that it has been.
+	early   []*Letter
+	opened  bool
+	sending string // the phase in which returns stop the run; empty when they do not
 	// recorded returns are those that the run's journal has, beyond those that it names.
 	recorded int
 	base     Report // what had been counted when the run began
@@ -67,12 +70,21 @@ func (w *watcher) sees() bool {
 
 // loop receives until the end.
 func (w *watcher) loop(c contexts) {
-	receiver := &receiver{dlq: w.r.held.dlq}
+	receiver, ahead := &receiver{dlq: w.r.held.dlq}, 0
 	for wait := firstWait; !hurried(w.quit) && c.work.Err() == nil; {
+		s := w.stream()
+		if s == nil {
+			ahead = 0
+		} else if ahead >= mostWatched { // it would receive the whole queue before any of it is sent
+			s.f.idle(c.feed, s.room())
+			ahead = 0
+			continue
+		}
 		ds, err := receiver.receive(c.work, queue.MaxBatch)
 		for i := range ds {
-			w.see(c, &ds[i])
+			w.see(c, &ds[i], false)
 		}
+		ahead += len(ds)
 		switch {
 		case len(ds) > 0, err == nil:
 			wait = firstWait
@@ -103,8 +115,8 @@ func (w *watcher) lose(why string) {
 	}
 }
 
-// see judges one delivery.
-func (w *watcher) see(c contexts, d *queue.Delivery) {
+// see judges one delivery. soon: what is to be sent has its turn soon, and its message may stay in memory.
+func (w *watcher) see(c contexts, d *queue.Delivery, soon bool) {
 	r := w.r
 	fresh := r.held.keeper.add(d)
 	switch record, ok := deadletter.Read(&d.Message); {
@@ -115,16 +127,35 @@ func (w *watcher) see(c contexts, d *queue.Delivery) {
 		// It went astray and is in our hands again.
 	case ok && record.Replay != nil && record.Replay.ID == r.o.ReplayID:
 		w.back(r.held.says.letter(d))
-	case w.stream().offer(c, d):
 	default:
-		w.mu.Lock()
-		w.others++
-		others := w.others
-		w.mu.Unlock()
+		s, others := w.other(d)
+		if s.offer(c, d, soon) {
+			return
+		}
 		if others == mostWatched {
 			w.lose(fmt.Sprintf("%d other dead letters came meanwhile: returns are not looked for behind them", others))
 		}
 	}
+}
+
+// other says where a letter goes that is not the watch's business, or counts it. What comes before the
+// stream is open is kept for it: held to the end, it would not be sent by anybody.
+func (w *watcher) other(d *queue.Delivery) (open *stream, others int) {
+	r := w.r
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open != nil {
+		return w.open, 0
+	}
+	w.others++
+	if r.o.Stream && !w.opened {
+		l := r.held.says.letter(d)
+		if err := r.held.shelf.keep(l.MessageID, d.Message); err != nil {
+			r.fail(err)
+		}
+		w.early = append(w.early, l)
+	}
+	return nil, w.others
 }
 
 // back counts a message that has returned, once.
@@ -180,11 +211,20 @@ func (w *watcher) stream() *stream {
 	return w.open
 }
 
-// opens sends what was not held before to s; nil ends that.
-func (w *watcher) opens(s *stream) {
+// opens sends what was not held before to s, and returns what came before that.
+func (w *watcher) opens(s *stream) (early []*Letter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.open = s
+	early, w.early = w.early, nil
+	w.open, w.opened = s, true
+	return early
+}
+
+// closes ends what opens began.
+func (w *watcher) closes() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open = nil
 }
 
 // receiver receives from a dead-letter queue.
