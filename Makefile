@@ -83,7 +83,7 @@ bench-plugins: ## Measure a job loaded from a .so beside the same one compiled i
 
 .PHONY: bench-replay
 bench-replay: build ## Measure replay-dlq and what it does when things go wrong: speed, memory, losses (none)
-	STATIONMASTER_REPLAY_BENCH=$(CURDIR)/bin/worker go test -count=1 -v -timeout 40m -run '^TestReplayBench' ./cli
+	STATIONMASTER_REPLAY_BENCH=$(CURDIR)/bin/worker go test -count=1 -v -timeout 40m -parallel 8 -run '^TestReplayBench' ./cli
 
 .PHONY: bench-localaws
 bench-localaws: ## Measure the embedded SNS and SQS beside a stub that does nothing

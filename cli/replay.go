@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -169,6 +170,7 @@ func (r *replaying) run(ctx context.Context) (err error) {
 	if r.store.Dir, err = r.s.stateDir(); err != nil {
 		return err
 	}
+	defer r.s.frugal()()
 	ctx, hurry, end := r.s.twoSignals(ctx, r.interrupted)
 	defer end()
 	r.hurry = hurry
@@ -257,6 +259,21 @@ func (r *replaying) interrupted(n int) {
 	if n == 1 {
 		r.s.notef("interrupted: finishing what is on its way, releasing the rest · again to leave at once")
 	}
+}
+
+// frugally is how much memory a replay takes before it collects its garbage at once, not when its heap has
+// doubled: what a scan holds at most fits in, and it may run beside a worker.
+const frugally = 224 << 20
+
+// frugal sets that until its answer is called, unless the environment says something else.
+func (s *state) frugal() (end func()) {
+	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
+		if _, set := s.lookup(name); set {
+			return func() {}
+		}
+	}
+	before := debug.SetMemoryLimit(frugally)
+	return func() { debug.SetMemoryLimit(before) }
 }
 
 // stateDir is where journals and plans are kept.

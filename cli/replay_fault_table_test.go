@@ -198,8 +198,8 @@ func (m *mishap) prove(t *testing.T, messages int, away time.Duration) string {
 	if want := m.left(messages); want >= 0 && f.left != want {
 		t.Errorf("%d left in the dead-letter queue, want %d", f.left, want)
 	}
-	if whole := f.left == 0; whole != (done.code == 0) {
-		t.Errorf("exit code %d with %d left", done.code, f.left)
+	if f.left > 0 && done.code == 0 {
+		t.Errorf("exit code 0 with %d left", f.left)
 	}
 	if t.Failed() {
 		t.Logf("%s", done.tail())

@@ -225,6 +225,16 @@ func (r *replaying) streams(a *acting) bool {
 	return a.plan.FIFO || !a.plan.Complete && a.plan.Scanned >= dlqreplay.MaxHeld
 }
 
+// unseen says why there may be more of what was to be replayed. Who named letters, or a number of them, has
+// asked for no more.
+func (r *replaying) unseen(a *acting) string {
+	named := r.f.limit > 0 || r.f.plan != "" || slices.ContainsFunc(r.f.filter, func(t dlqreplay.Term) bool { return t.Key == "id" && !t.Not })
+	if a.plan.Complete || a.plan.FIFO || a.verb == "import" || named || r.streams(a) {
+		return ""
+	}
+	return orWord(a.plan.Why, "the scan did not see everything")
+}
+
 // reported prints the report, and gives the exit code.
 func (r *replaying) reported(a *acting, report *dlqreplay.Report) error {
 	v := &reportView{
@@ -235,6 +245,7 @@ func (r *replaying) reported(a *acting, report *dlqreplay.Report) error {
 		for _, s := range a.plan.Skipped {
 			v.Skipped += s.Count
 		}
+		v.Unseen = r.unseen(a)
 		if a.verb != "import" && !r.streams(a) {
 			v.Remain = max(a.plan.Scanned-report.Replayed+report.Undeleted-report.Gone+report.Returned, 0)
 		}

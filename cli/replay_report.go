@@ -30,7 +30,9 @@ type reportView struct {
 	Remain int
 	// Skipped of the matched were not chosen.
 	Skipped int
-	Build   string
+	// Unseen says why the scan has not seen all that there is; empty when it has, or was not asked to.
+	Unseen string
+	Build  string
 	// Resume is the command that goes on with the run.
 	Resume string
 	Width  int
@@ -80,6 +82,9 @@ func (v *reportView) text() string {
 	}
 	if v.Hidden > 0 {
 		add("hidden", fmt.Sprintf("%d could not be released: %s shows them again at %s", v.Hidden, v.DLQ, v.HiddenUntil.In(v.Now.Location()).Format(time.TimeOnly)))
+	}
+	if v.Unseen != "" {
+		add("unseen", clean(v.Unseen))
 	}
 	if left := v.left(); left != "" {
 		add("left", left)
@@ -174,7 +179,7 @@ func (v *reportView) code() int {
 		return exitStopped
 	case v.Outcome == dlqreplay.Interrupted:
 		return exitSignal
-	case v.Whole() && v.Skipped == 0:
+	case v.Whole() && v.Skipped == 0 && v.Unseen == "":
 		return ExitDone
 	}
 	return exitLeft

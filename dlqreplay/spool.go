@@ -14,7 +14,7 @@ import (
 )
 
 // spoolMemory is how many bytes of messages stay in memory; more go to a file.
-const spoolMemory = 64 << 20
+const spoolMemory = 16 << 20
 
 var errSpoolClosed = errors.New("the spool is closed")
 

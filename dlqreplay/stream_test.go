@@ -39,6 +39,22 @@ func TestAStreamGoesBeyondWhatCanBeHeld(t *testing.T) {
 	})
 }
 
+// While a canary settles, the watch sees what nobody holds. It is held then, and has to be sent.
+func TestWhatTheWatchSeesBeforeAStreamIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepot(t, "work")
+		d.sendPlain(3000)
+		o := d.streaming(nil)
+		o.Pace.Canary, o.Pace.Settle = 5, 10*time.Second
+		r := d.run(o)
+		if !r.Whole() || r.Selected != 3000 || r.Released != 0 {
+			t.Errorf("%+v", r)
+		}
+		d.conserved(3000, 0)
+		d.holds(0, 0)
+	})
+}
+
 func TestAStreamChoosesOneByOneAndHoldsTheRestBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDepot(t, "work")
