@@ -118,7 +118,7 @@ func (d *depot) move(name string, messages int) {
 // planned reads the plan that a process printed.
 func (r *ran) planned(t *testing.T) *dlqreplay.Plan {
 	t.Helper()
-	for _, line := range bytes.Split(r.said.Bytes(), []byte("\n")) {
+	for line := range bytes.SplitSeq(r.said.Bytes(), []byte("\n")) {
 		var plan dlqreplay.Plan
 		if bytes.Contains(line, []byte(`"groups"`)) && json.Unmarshal(line, &plan) == nil {
 			return &plan

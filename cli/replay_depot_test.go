@@ -295,10 +295,9 @@ func (d *depot) fates(messages int) (f fate) {
 	d.t.Helper()
 	there, here := d.drained("email", messages), d.drained("dead", messages)
 	for n := range messages {
-		switch copies := int(there[n]) + int(here[n]); {
-		case copies == 0:
+		if copies := int(there[n]) + int(here[n]); copies == 0 {
 			f.lost++
-		default:
+		} else {
 			f.twice += copies - 1
 		}
 		if here[n] > 0 {
@@ -373,7 +372,7 @@ func (r *replaying) end() *ran {
 	r.d.t.Helper()
 	code := ended(r.d.t, r.Cmd)
 	done := &ran{code: code, took: time.Since(r.began), said: r.said, peak: <-r.peak}
-	for _, line := range bytes.Split(r.said.Bytes(), []byte("\n")) {
+	for line := range bytes.SplitSeq(r.said.Bytes(), []byte("\n")) {
 		if bytes.Contains(line, []byte(`"event":"ended"`)) {
 			var e dlqreplay.Event
 			if err := json.Unmarshal(line, &e); err != nil {

@@ -48,7 +48,7 @@ func hopeless(nth int) func(*localaws.Request) *localaws.Fault {
 			return nil
 		}
 		var in struct {
-			Entries []struct{ Id, MessageBody string } //nolint:revive // as SQS spells it
+			Entries []struct{ Id, MessageBody string }
 		}
 		if json.Unmarshal(r.Body, &in) != nil {
 			return nil
