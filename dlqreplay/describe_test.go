@@ -161,6 +161,12 @@ func TestMessagesAreKeptExactly(t *testing.T) {
 
 func TestAFullDiskGivesEverythingBack(t *testing.T) {
 	from, _ := large()
+	handed, receive := 0, from.receive
+	from.receive = func(n int, real func(int) ([]queue.Delivery, error)) ([]queue.Delivery, error) {
+		ds, err := receive(n, real)
+		handed += len(ds)
+		return ds, err
+	}
 	released := map[queue.ReceiptHandle]bool{}
 	var mu sync.Mutex
 	from.hide = func(handles []queue.ReceiptHandle, visible []time.Duration, _ func() []error) []error {
@@ -175,7 +181,7 @@ func TestAFullDiskGivesEverythingBack(t *testing.T) {
 	if _, err := dlqreplay.Scan(t.Context(), o); err == nil || !strings.Contains(err.Error(), "scan orders-dlq: spool dead letters") {
 		t.Errorf("error: %v", err)
 	}
-	if len(released) != 66 {
-		t.Errorf("%d of 66 were given back", len(released))
+	if handed == 0 || len(released) != handed {
+		t.Errorf("%d of %d were given back", len(released), handed)
 	}
 }
