@@ -95,7 +95,7 @@ func (r recorder) Do(request *http.Request) (*http.Response, error) {
 	if target := request.Header.Get("X-Amz-Target"); target != "" {
 		seen.Service = "sqs"
 		_, seen.Action, _ = strings.Cut(target, ".")
-		var in struct{ QueueUrl string } //nolint:revive // AWS's name
+		var in struct{ QueueUrl string }
 		if err := json.Unmarshal(body, &in); err != nil {
 			return nil, err
 		}

@@ -44,7 +44,11 @@ func TestAJobRunForADevWorkerReachesItsReceivers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dev.Close()
+	t.Cleanup(func() {
+		if err := dev.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	if err := dev.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +67,11 @@ func TestAJobRunForADevWorkerReachesItsReceivers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	held, err := dlqreplay.Scan(t.Context(), r.Scan())
 	if err != nil {
 		t.Fatal(err)
