@@ -171,7 +171,12 @@ func TestAnExpressionThatNeverEndsIsGivenUp(t *testing.T) {
 	h, _, err := dlqreplay.OpenImport(t.Context(), path, t.TempDir())
 	must(t, err)
 	defer h.Release(t.Context(), nil)
-	for _, expression := range []string{`last(range(infinite))`, `repeat(null)`, `[range(infinite) | select(. < 0)]`} {
+	// Each burns its time: one does under the race detector.
+	endless := []string{`last(range(infinite))`, `repeat(null)`, `[range(infinite) | select(. < 0)]`}
+	if hundredThousand < 100_000 {
+		endless = endless[:1]
+	}
+	for _, expression := range endless {
 		began := time.Now()
 		_, err := h.Plan(t.Context(), dlqreplay.Filter{{Key: "where", Value: expression}}, dlqreplay.Judge{}, time.Now())
 		if err == nil || !strings.Contains(err.Error(), "longer than") || time.Since(began) > time.Minute {

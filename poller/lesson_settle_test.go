@@ -190,7 +190,7 @@ func TestL12LeasesAreKeptWhileDeletesWait(t *testing.T) {
 				again++
 			}
 		}
-		if again > 3 { // those whose delete was on its way
+		if again > 10 { // those whose delete was on its way, a batch at most
 			t.Errorf("%d messages came back while their deletes waited here", again)
 		}
 	})

@@ -302,8 +302,11 @@ func TestApplyCutAtEachCallAndRunAgainEndsTheSame(t *testing.T) {
 	})
 	t.Logf("cut at each of %d requests, of which %d write", requests, len(slices.DeleteFunc(slices.Collect(maps.Values(writes)), func(w bool) bool { return !w })))
 	step := 1
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		step = 5
+	case raced: // all of them take a minute then; without it, each one
+		step = 3
 	}
 	for nth := 1; nth <= requests; nth += step {
 		for _, after := range []bool{false, true} {
