@@ -3,7 +3,6 @@ package doctor
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,33 +13,14 @@ import (
 // sendAction is what SNS does to a queue.
 const sendAction = "sqs:SendMessage"
 
-// optIn are the regions that an account has to switch on. Source: "AWS Regions", AWS Account Management
-// Reference Guide.
-var optIn = []string{
-	"af-south-1", "ap-east-1", "ap-east-2", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5",
-	"ap-southeast-6", "ap-southeast-7", "ca-west-1", "eu-central-2", "eu-south-1", "eu-south-2", "il-central-1",
-	"me-central-1", "me-south-1", "mx-central-1",
-}
-
-const anywhere = "sns.amazonaws.com"
-
-// principal is who SNS is to a queue: from a region that has to be switched on to one that has not, it
-// comes by the name of its region. Source: "Cross-region delivery", SNS Developer Guide.
+// principal is who SNS is to a queue.
 func principal(topicARN, queueARN string) string {
-	if from := part(topicARN, arnRegion); slices.Contains(optIn, from) && !slices.Contains(optIn, part(queueARN, arnRegion)) {
-		return "sns." + from + ".amazonaws.com"
-	}
-	return anywhere
+	return iampolicy.SNSFrom(part(topicARN, arnRegion), part(queueARN, arnRegion))
 }
 
 // delivery is SNS's request to put a message of a topic into a queue.
 func delivery(service, topicARN, queueARN string) iampolicy.Request {
-	return iampolicy.Request{
-		Principal: iampolicy.Principal{Service: service}, Action: sendAction, Resource: queueARN, Time: time.Now(),
-		Context: map[string][]string{
-			"aws:SourceArn": {topicARN}, "aws:SourceAccount": {part(topicARN, arnAccount)}, "aws:SecureTransport": {"true"},
-		},
-	}
+	return iampolicy.Delivery(service, topicARN, part(topicARN, arnAccount), queueARN, time.Now())
 }
 
 // verdict is what a queue's policy says to the deliveries of a topic.
@@ -64,8 +44,8 @@ func judge(policy, topicARN, queueARN string) verdict {
 		return verdict{unknown: "its policy has what is not understood here: " + strings.Join(d.Unknown, ", ")}
 	case d.Allowed:
 		return verdict{}
-	case service != anywhere && p.Authorize(delivery(anywhere, topicARN, queueARN)).Allowed:
-		return verdict{code: "D-04", why: "the policy names " + anywhere + ", and SNS comes as " + service}
+	case service != iampolicy.SNS && p.Authorize(delivery(iampolicy.SNS, topicARN, queueARN)).Allowed:
+		return verdict{code: "D-04", why: "the policy names " + iampolicy.SNS + ", and SNS comes as " + service}
 	}
 	if bare, err := iampolicy.Parse(unconditional(policy)); err == nil && bare.Authorize(delivery(service, topicARN, queueARN)).Allowed {
 		return verdict{code: "D-02", why: d.Why}

@@ -108,17 +108,7 @@ func (t *topic) mayReach(q *sqsQueue, now time.Time) iampolicy.Decision {
 	if v := t.verdicts[q.arn]; v.policy == q.access && v.second == now.Unix() {
 		return v.Decision
 	}
-	d := q.access.Authorize(iampolicy.Request{
-		Principal: iampolicy.Principal{Service: snsPrincipal(t.region, q.region)},
-		Action:    "sqs:SendMessage",
-		Resource:  q.arn,
-		Time:      now,
-		Context: map[string][]string{
-			"aws:SourceArn":       {t.arn},
-			"aws:SourceAccount":   {t.account},
-			"aws:SecureTransport": {"true"},
-		},
-	})
+	d := q.access.Authorize(iampolicy.Delivery(iampolicy.SNSFrom(t.region, q.region), t.arn, t.account, q.arn, now))
 	if t.verdicts == nil {
 		t.verdicts = map[string]verdict{}
 	}

@@ -13,7 +13,7 @@ import (
 const sid = "stationmaster-sns"
 
 const (
-	service    = "sns.amazonaws.com"
+	service    = iampolicy.SNS
 	sendAction = "sqs:SendMessage"
 	sourceARN  = "aws:SourceArn"
 )
@@ -62,15 +62,6 @@ func (l *layout) evaluate(policy, queueName, topic string) iampolicy.Decision {
 	if err != nil {
 		return iampolicy.Decision{Why: "it cannot be read here", Unknown: []string{err.Error()}}
 	}
-	return p.Authorize(iampolicy.Request{
-		Principal: iampolicy.Principal{Service: service},
-		Action:    sendAction,
-		Resource:  l.queueARN(queueName),
-		Time:      time.Now(),
-		Context: map[string][]string{
-			sourceARN:             {l.topicARN(topic)},
-			"aws:SourceAccount":   {accountOf(l.topicARN(topic))},
-			"aws:SecureTransport": {"true"},
-		},
-	})
+	topicARN := l.topicARN(topic)
+	return p.Authorize(iampolicy.Delivery(service, topicARN, accountOf(topicARN), l.queueARN(queueName), time.Now()))
 }
