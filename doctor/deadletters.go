@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
 )
 
@@ -20,7 +21,7 @@ func (e *examiner) deadLetters(context.Context) {
 		if !q.Known() {
 			continue
 		}
-		if p := redriveOf(q.Attributes[attrRedrive]); p.Target != "" {
+		if p := queue.ReadRedrive(q.Attributes[attrRedrive]); p.Target != "" {
 			e.target(q, p)
 		}
 		if e.catches(q) {
@@ -31,7 +32,7 @@ func (e *examiner) deadLetters(context.Context) {
 }
 
 // target looks at the dead-letter queue that a redrive policy names.
-func (e *examiner) target(q *topology.QueueState, p redrivePolicy) {
+func (e *examiner) target(q *topology.QueueState, p queue.Redrive) {
 	dlq := e.byARN[p.Target]
 	f := Finding{Subject: "queue " + q.Name, Queues: []string{q.Name}, Mend: e.newDLQ(q)}
 	switch {
@@ -137,7 +138,7 @@ func refusal(policy, source string) string {
 // keeps looks whether what a dead-letter queue catches stays there.
 func (e *examiner) keeps(q *topology.QueueState) {
 	var evidence []string
-	if to := redriveOf(q.Attributes[attrRedrive]).Target; to != "" {
+	if to := queue.ReadRedrive(q.Attributes[attrRedrive]).Target; to != "" {
 		evidence = append(evidence, "its own "+attrRedrive+" names "+to)
 	}
 	if e.polled(q) {
@@ -151,7 +152,7 @@ func (e *examiner) keeps(q *topology.QueueState) {
 		Happens: "when nobody can handle it, it does not stay there to be looked at",
 		Mend:    Mend{Text: "take its RedrivePolicy away, or let nothing receive from it but replays"},
 	}
-	if redriveOf(q.Attributes[attrRedrive]).Target != "" {
+	if queue.ReadRedrive(q.Attributes[attrRedrive]).Target != "" {
 		f.Mend.AWS = []string{setQueue(q.URL, map[string]string{attrRedrive: ""})}
 	}
 	e.find(f)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stationmaster/worker/internal/iampolicy"
+	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
 )
 
@@ -196,7 +197,7 @@ func (e *examiner) admits(l *line, q *topology.QueueState) {
 func (l *line) fate() string {
 	to := ""
 	if l.have != nil {
-		to = redriveOf(l.have.Attributes[attrRedrive]).Target
+		to = queue.ReadRedrive(l.have.Attributes[attrRedrive]).Target
 	}
 	switch name := lastPart(to); {
 	case to == "":

@@ -103,7 +103,7 @@ func (e *examiner) lineOf(s topology.Subscription) (line, bool) {
 		l.name = s.Topic + " → " + lastPart(l.endpoint)
 	}
 	if l.have = t.Find(l.protocol, l.endpoint); l.have != nil {
-		l.net = e.byARN[redriveOf(l.have.Attributes[attrRedrive]).Target]
+		l.net = e.byARN[queue.ReadRedrive(l.have.Attributes[attrRedrive]).Target]
 	}
 	return l, true
 }
@@ -122,14 +122,14 @@ func (e *examiner) note() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.state.Queues)) {
 		if q := e.state.Queues[name]; q.Known() {
-			if to := redriveOf(q.Attributes[attrRedrive]).Target; to != "" {
+			if to := queue.ReadRedrive(q.Attributes[attrRedrive]).Target; to != "" {
 				e.caught[to] = append(e.caught[to], q.Name)
 			}
 		}
 	}
 	for _, l := range e.lines {
 		if l.have != nil {
-			if to := redriveOf(l.have.Attributes[attrRedrive]).Target; to != "" {
+			if to := queue.ReadRedrive(l.have.Attributes[attrRedrive]).Target; to != "" {
 				e.undelivered[to] = append(e.undelivered[to], l.name)
 			}
 		}

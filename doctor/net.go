@@ -5,12 +5,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
 )
 
 // net looks at the dead-letter queue of a subscription: where goes what cannot be delivered.
 func (e *examiner) net(l *line) {
-	to := redriveOf(l.have.Attributes[attrRedrive]).Target
+	to := queue.ReadRedrive(l.have.Attributes[attrRedrive]).Target
 	if to == "" {
 		e.noNet(l)
 		return

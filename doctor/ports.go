@@ -55,7 +55,7 @@ func (e *examiner) keys(ctx context.Context) {
 		l := &e.lines[i]
 		net := (*topology.QueueState)(nil)
 		if l.have != nil {
-			net = e.byARN[redriveOf(l.have.Attributes[attrRedrive]).Target]
+			net = e.byARN[queue.ReadRedrive(l.have.Attributes[attrRedrive]).Target]
 		}
 		for _, q := range []*topology.QueueState{l.queue, net} {
 			if q == nil || !q.Known() || q.Attributes[attrKey] == "" || awsManaged(q.Attributes[attrKey]) || seen[q.ARN+l.topic.ARN] {
@@ -237,7 +237,7 @@ func (e *examiner) rights(ctx context.Context) {
 			continue
 		}
 		e.tried(ctx, q, name, false)
-		if dlq := e.byARN[redriveOf(q.Attributes[attrRedrive]).Target]; dlq != nil && dlq.URL != "" {
+		if dlq := e.byARN[queue.ReadRedrive(q.Attributes[attrRedrive]).Target]; dlq != nil && dlq.URL != "" {
 			e.tried(ctx, dlq, name, true)
 		}
 	}

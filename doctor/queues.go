@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stationmaster/worker/internal/iampolicy"
+	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
 )
 
@@ -110,7 +111,7 @@ func (e *examiner) settings(q *topology.QueueState) {
 	if catches && !e.polled(q) {
 		return
 	}
-	if redriveOf(have[attrRedrive]).Target == "" {
+	if queue.ReadRedrive(have[attrRedrive]).Target == "" {
 		e.noDLQ(q)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/stationmaster/worker/internal/snsfilter"
+	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
 )
 
@@ -197,7 +198,7 @@ func (e *examiner) otherwise(l *line) {
 	if l.want.Role != "" {
 		differ("SubscriptionRoleArn", l.want.Role)
 	}
-	to := redriveOf(l.have.Attributes[attrRedrive]).Target
+	to := queue.ReadRedrive(l.have.Attributes[attrRedrive]).Target
 	if q := e.state.Queues[l.want.DLQ]; to != "" && !e.spoken[l.name+"\n"+attrRedrive] && (q == nil || q.ARN != to) {
 		differs = append(differs, contrast(attrRedrive, to, l.want.DLQ))
 	}

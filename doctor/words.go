@@ -26,31 +26,6 @@ const (
 	attrSignature    = "SignatureVersion"
 )
 
-// redrivePolicy is that of a queue or, without a count, of a subscription. SQS answers the count as a
-// number or as a text, as it was set.
-type redrivePolicy struct {
-	Target string
-	Count  int
-}
-
-func redriveOf(text string) redrivePolicy {
-	var raw struct {
-		Target string `json:"deadLetterTargetArn"`
-		Count  any    `json:"maxReceiveCount"`
-	}
-	if json.Unmarshal([]byte(text), &raw) != nil {
-		return redrivePolicy{}
-	}
-	p := redrivePolicy{Target: raw.Target}
-	switch n := raw.Count.(type) {
-	case float64:
-		p.Count = int(n)
-	case string:
-		p.Count, _ = strconv.Atoi(n)
-	}
-	return p
-}
-
 func isFIFO(name string) bool { return strings.HasSuffix(name, ".fifo") }
 
 func kind(fifo bool) string {

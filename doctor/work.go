@@ -84,20 +84,20 @@ func orNone(d time.Duration) string {
 const room = 3
 
 func (e *examiner) receives(q *topology.QueueState, w Work) {
-	p := redriveOf(q.Attributes[attrRedrive])
+	p := queue.ReadRedrive(q.Attributes[attrRedrive])
 	if p.Target == "" {
 		return
 	}
 	want, ours := e.managed(q.Name)
 	mend := Mend{
-		Apply: ours && want.DLQ != "" && want.MaxReceiveCount >= w.Attempts+room && want.MaxReceiveCount != p.Count,
+		Apply: ours && want.DLQ != "" && want.MaxReceiveCount >= w.Attempts+room && want.MaxReceiveCount != p.Receives,
 		Text:  "set it to " + strconv.Itoa(max(want.MaxReceiveCount, w.Attempts+room)) + " (max_receive_count)",
 		AWS:   []string{setQueue(q.URL, map[string]string{attrRedrive: compact(map[string]any{"deadLetterTargetArn": p.Target, "maxReceiveCount": max(want.MaxReceiveCount, w.Attempts+room)})})},
 	}
-	if p.Count < w.Attempts+room {
+	if p.Receives < w.Attempts+room {
 		e.find(Finding{
 			Code: "Q-02", Subject: "queue " + q.Name, Queues: []string{q.Name},
-			Evidence: []string{fmt.Sprintf("maxReceiveCount %d; the worker makes %d attempts, and crashes, deploys and lost answers count as well", p.Count, w.Attempts)},
+			Evidence: []string{fmt.Sprintf("maxReceiveCount %d; the worker makes %d attempts, and crashes, deploys and lost answers count as well", p.Receives, w.Attempts)},
 			Happens:  "it becomes a dead letter without a reason, though its job has not failed for good", Mend: mend,
 		})
 		e.speakOf(q.Name, attrRedrive)
@@ -107,11 +107,11 @@ func (e *examiner) receives(q *topology.QueueState, w Work) {
 	if lease == 0 {
 		lease, _ = seconds(q.Attributes, attrVisibility)
 	}
-	cycle := time.Duration(p.Count) * lease
+	cycle := time.Duration(p.Receives) * lease
 	switch {
 	case !ok || cycle < kept && w.Retries < kept:
 	case cycle >= kept:
-		e.expires(q, fmt.Sprintf("maxReceiveCount %d × %s = %s; retention %s", p.Count, human(lease), human(cycle), human(kept)))
+		e.expires(q, fmt.Sprintf("maxReceiveCount %d × %s = %s; retention %s", p.Receives, human(lease), human(cycle), human(kept)))
 	default:
 		e.expires(q, fmt.Sprintf("%d attempts may take %s; retention %s", w.Attempts, human(w.Retries), human(kept)))
 	}
@@ -216,8 +216,8 @@ func (e *examiner) queueDiffers(q *topology.QueueState) {
 		differ(name, want.Attributes[name])
 	}
 	if dlq := e.state.Queues[want.DLQ]; dlq != nil && !e.spoken[q.Name+"\n"+attrRedrive] {
-		if p := redriveOf(q.Attributes[attrRedrive]); p.Target != dlq.ARN || p.Count != want.MaxReceiveCount {
-			f.Evidence = append(f.Evidence, fmt.Sprintf("%s %d receives, then %s; declared %d, then %s", attrRedrive, p.Count, lastPart(p.Target), want.MaxReceiveCount, dlq.Name))
+		if p := queue.ReadRedrive(q.Attributes[attrRedrive]); p.Target != dlq.ARN || p.Receives != want.MaxReceiveCount {
+			f.Evidence = append(f.Evidence, fmt.Sprintf("%s %d receives, then %s; declared %d, then %s", attrRedrive, p.Receives, lastPart(p.Target), want.MaxReceiveCount, dlq.Name))
 			set[attrRedrive] = compact(map[string]any{"deadLetterTargetArn": dlq.ARN, "maxReceiveCount": want.MaxReceiveCount})
 		}
 	}

@@ -2,7 +2,6 @@ package topology
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -159,7 +158,7 @@ func (ob *observer) queue(ctx context.Context, q Queue, s *QueueState) error {
 	if s.URL == "" || s.Missing() {
 		return serious(s.Err)
 	}
-	ob.note(target(s.Attributes[attrRedrive]))
+	ob.note(queue.ReadRedrive(s.Attributes[attrRedrive]).Target)
 	if ob.tagged(q.Tags, q.Unmanaged) {
 		s.TagsErr = ask(ctx, ob.sqs, func() (err error) { s.Tags, err = ob.aws.QueueTags(ctx, s.URL); return err })
 	}
@@ -175,7 +174,7 @@ func (ob *observer) queue(ctx context.Context, q Queue, s *QueueState) error {
 
 func (ob *observer) subscription(ctx context.Context, s *SubscriptionState) error {
 	s.Err = ask(ctx, ob.sns, func() (err error) { s.Attributes, err = ob.aws.SubscriptionAttributes(ctx, s.ARN); return err })
-	ob.note(target(s.Attributes[attrRedrive]))
+	ob.note(queue.ReadRedrive(s.Attributes[attrRedrive]).Target)
 	return serious(s.Err)
 }
 
@@ -210,15 +209,4 @@ func serious(errs ...error) error {
 // other from their work, so a throttle is one.
 func passing(err error) bool {
 	return errors.Is(err, queue.ErrNotFound) || errors.Is(err, queue.ErrDenied) || errors.Is(err, queue.ErrThrottled)
-}
-
-// target is the queue that a redrive policy names; "" when it names none.
-func target(redrivePolicy string) string {
-	var policy struct {
-		Target string `json:"deadLetterTargetArn"`
-	}
-	if json.Unmarshal([]byte(redrivePolicy), &policy) != nil {
-		return ""
-	}
-	return policy.Target
 }

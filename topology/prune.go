@@ -145,7 +145,7 @@ func (u *unwanted) queue(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	q := doomedQueue{dlq: target(have[attrRedrive])}
+	q := doomedQueue{dlq: queue.ReadRedrive(have[attrRedrive]).Target}
 	q.Doomed = Doomed{Kind: "queue", Name: lastPart(have["QueueArn"]), Why: "it has the tag " + OwnerTag + "=" + u.owner + " and is not declared", arn: have["QueueArn"], url: url}
 	q.Held, q.Holds = held(have)
 	for _, source := range sources {
@@ -313,7 +313,7 @@ func (u *unwanted) ours(ctx context.Context, s queue.Subscription) (why string, 
 	if errors.Is(err, queue.ErrNotFound) {
 		return "", nil
 	}
-	if err == nil && u.hasQueue(target(have[attrRedrive])) {
+	if err == nil && u.hasQueue(queue.ReadRedrive(have[attrRedrive]).Target) {
 		return "its dead-letter queue is ours, and the subscription is not declared", nil
 	}
 	return "", err

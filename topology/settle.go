@@ -89,7 +89,7 @@ func (a *applier) depending(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("subscription %s: %w", s.name(), err)
 		}
-		if now := target(have[attrRedrive]); now != "" && now != a.layout.queueARN(s.DLQ) {
+		if now := queue.ReadRedrive(have[attrRedrive]).Target; now != "" && now != a.layout.queueARN(s.DLQ) {
 			return true, nil
 		}
 	}

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -85,11 +84,8 @@ func (s *station) deadLetters(ctx context.Context, url string, attributes map[st
 // findDLQ finds the queue's own DLQ as its redrive policy says, which is right whoever set it.
 func (s *station) findDLQ(ctx context.Context, attributes map[string]string) (queue.Sender, error) {
 	name, account := s.queue.DLQ, ""
-	var policy struct {
-		ARN string `json:"deadLetterTargetArn"`
-	}
-	if json.Unmarshal([]byte(attributes["RedrivePolicy"]), &policy) == nil && policy.ARN != "" {
-		name, account = ofARN(policy.ARN)
+	if target := queue.ReadRedrive(attributes["RedrivePolicy"]).Target; target != "" {
+		name, account = ofARN(target)
 	}
 	if name == "" {
 		return nil, errNoDLQ

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,17 +24,8 @@ type place struct {
 
 func (p *place) fifo() bool { return p.attributes["FifoQueue"] == "true" }
 
-// target is the queue that its redrive policy names, and after how many receives; "" for none.
-func (p *place) target() (arn string, receives json.Number) {
-	var policy struct {
-		ARN      string      `json:"deadLetterTargetArn"`
-		Receives json.Number `json:"maxReceiveCount"`
-	}
-	if json.Unmarshal([]byte(p.attributes["RedrivePolicy"]), &policy) != nil {
-		return "", ""
-	}
-	return policy.ARN, policy.Receives
-}
+// redrive is its redrive policy.
+func (p *place) redrive() queue.Redrive { return queue.ReadRedrive(p.attributes["RedrivePolicy"]) }
 
 // locate finds a queue by a key of the configuration, a name, an ARN or a URL.
 func (r *Replay) locate(ctx context.Context, text string) (*place, error) {
@@ -117,7 +107,7 @@ func (r *Replay) find(ctx context.Context) error {
 }
 
 func (r *Replay) findDeadLetters(ctx context.Context, at *place) error {
-	target, _ := at.target()
+	target := at.redrive().Target
 	configured, isConfigured := r.configured(at.name)
 	if target != "" && isConfigured {
 		return r.useDLQ(ctx, at, target)
@@ -171,7 +161,7 @@ func (r *Replay) configured(name string) (dlq string, ok bool) {
 // sourcesOf finds the queues whose redrive policy, or whose configuration, names a dead-letter queue.
 func (r *Replay) sourcesOf(ctx context.Context, dlq *place) ([]*place, error) {
 	urls, err := r.op.api.DeadLetterSources(ctx, dlq.url)
-	if target, _ := dlq.target(); errors.Is(err, queue.ErrDenied) && target != "" {
+	if target := dlq.redrive().Target; errors.Is(err, queue.ErrDenied) && target != "" {
 		err = nil // it is a source itself, as it seems
 	}
 	if errors.Is(err, queue.ErrDenied) {
@@ -189,7 +179,7 @@ func (r *Replay) sourcesOf(ctx context.Context, dlq *place) ([]*place, error) {
 			r.Notes = append(r.Notes, fmt.Sprintf("%s is configured and was not found: %v", key, err))
 			continue
 		}
-		if target, _ := at.target(); target == "" || target == dlq.arn {
+		if target := at.redrive().Target; target == "" || target == dlq.arn {
 			urls = append(urls, at.url)
 		}
 	}

@@ -50,13 +50,13 @@ func (r *Replay) Preflight(ctx context.Context, n Needs) error {
 
 // ownPolicy refuses to scan a queue whose receives move its messages on.
 func (r *Replay) ownPolicy() error {
-	target, receives := r.at.target()
-	if target == "" {
+	own := r.at.redrive()
+	if own.Target == "" {
 		return nil
 	}
-	next := awsapi.NameOf(target)
-	return fmt.Errorf("%s has a redrive policy of its own: each look is one of the %s receives after which a message moves on to %s. "+
-		"Replay %s, or remove the policy from %s first", r.at.name, receives, next, next, r.at.name)
+	next := awsapi.NameOf(own.Target)
+	return fmt.Errorf("%s has a redrive policy of its own: each look is one of the %d receives after which a message moves on to %s. "+
+		"Replay %s, or remove the policy from %s first", r.at.name, own.Receives, next, next, r.at.name)
 }
 
 // idle refuses to work beside a redrive of SQS's own.

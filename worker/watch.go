@@ -2,12 +2,13 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/stationmaster/worker/queue"
 )
 
 // watchEvery is how often the queue's own settings are read again: four requests an hour, beside the
@@ -47,11 +48,7 @@ func (s *station) mismatches(attributes map[string]string) (found []string) {
 	if s.visibility == 0 && own > 0 && s.timeout > own {
 		found = append(found, fmt.Sprintf("the timeout of a job, %v, is longer than the queue's own visibility timeout, %v: a job whose lease cannot be extended runs twice; raise it, or set visibility_timeout", s.timeout, own))
 	}
-	var policy struct {
-		Most json.Number `json:"maxReceiveCount"` // a number or a string, as its author wrote it
-	}
-	_ = json.Unmarshal([]byte(attributes["RedrivePolicy"]), &policy) // there may be none
-	if most, err := policy.Most.Int64(); err == nil && int(most) < s.retry.Attempts+leastRoom {
+	if most := queue.ReadRedrive(attributes["RedrivePolicy"]).Receives; most > 0 && most < s.retry.Attempts+leastRoom {
 		found = append(found, fmt.Sprintf("SQS moves a message after %d receives (maxReceiveCount), and %d attempts need at least %d: deploys use up receives, too; raise it, or lower retry.attempts",
 			most, s.retry.Attempts, s.retry.Attempts+leastRoom))
 	}

@@ -2,7 +2,6 @@ package awsapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -104,22 +103,11 @@ func (c *Client) failsTo(ctx context.Context, s *snstypes.Subscription, queueARN
 	if err != nil {
 		return Subscription{}, false, err
 	}
-	if target(attributes["RedrivePolicy"]) != queueARN {
+	if queue.ReadRedrive(attributes["RedrivePolicy"]).Target != queueARN {
 		return Subscription{}, false, nil
 	}
 	return Subscription{
 		ARN: value(s.SubscriptionArn), TopicARN: value(s.TopicArn), Protocol: value(s.Protocol),
 		Endpoint: value(s.Endpoint), Raw: attributes["RawMessageDelivery"] == "true",
 	}, true, nil
-}
-
-// target is the queue that a redrive policy names; "" when it names none.
-func target(redrivePolicy string) string {
-	var policy struct {
-		Target string `json:"deadLetterTargetArn"`
-	}
-	if err := json.Unmarshal([]byte(redrivePolicy), &policy); err != nil {
-		return ""
-	}
-	return policy.Target
 }
