@@ -2,7 +2,6 @@ package dlqreplay
 
 import (
 	"context"
-	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,16 +13,13 @@ import (
 // loop receives until the scan is over. The end of ctx ends it between two receives, never in one; only
 // the end of polls cuts one.
 func (s *scan) loop(ctx, polls context.Context) {
-	var (
-		as       attempt
-		failures int
-	)
+	from, failures := &receiver{dlq: s.o.DLQ}, 0
 	for {
 		n, news := s.reserve(ctx)
 		if n == 0 {
 			return
 		}
-		ds, err := s.receive(polls, n, &as)
+		ds, err := from.receive(polls, n)
 		s.took(ds, n, news, err)
 		switch {
 		case err == nil:
@@ -51,33 +47,6 @@ func (s *scan) reserve(ctx context.Context) (n, news int) {
 	}
 	s.asked += n
 	return n, s.news
-}
-
-// attempt names one receive of a FIFO queue, so that its answer can be asked for again.
-type attempt struct {
-	id    string
-	began time.Time
-}
-
-// attemptFor is how long SQS remembers an answer, less what the last request may take. Source:
-// ReceiveRequestAttemptId of ReceiveMessage, SQS API reference.
-const attemptFor = 4 * time.Minute
-
-func (s *scan) receive(polls context.Context, n int, as *attempt) ([]queue.Delivery, error) {
-	call, cancel := context.WithTimeout(polls, receiveBound)
-	defer cancel()
-	r, ok := s.o.DLQ.Queue.(queue.Repeater)
-	if !s.o.DLQ.FIFO || !ok {
-		return s.o.DLQ.Queue.Receive(call, n, scanWait)
-	}
-	if as.id == "" || time.Since(as.began) > attemptFor {
-		*as = attempt{id: crand.Text(), began: time.Now()}
-	}
-	ds, err := r.ReceiveAs(call, as.id, n, scanWait)
-	if err == nil || len(ds) > 0 || answered(err) {
-		as.id = ""
-	}
-	return ds, err
 }
 
 // answered reports whether an error is SQS's own answer: then nothing was handed out.

@@ -25,21 +25,13 @@ func (t *teller) to(f func(Event)) {
 	t.f = f
 }
 
-func (t *teller) tell(e Event) {
-	if t == nil {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.f == nil {
-		return
-	}
-	e.At = time.Now()
-	t.f(e)
-}
+func (t *teller) tell(e Event) { t.say(e, 0) }
 
 // tellOften leaves out what comes too soon after another of its kind.
-func (t *teller) tellOften(e Event) {
+func (t *teller) tellOften(e Event) { t.say(e, often) }
+
+// say tells e, unless another of its kind was told less than apart ago.
+func (t *teller) say(e Event, apart time.Duration) {
 	if t == nil {
 		return
 	}
@@ -49,9 +41,11 @@ func (t *teller) tellOften(e Event) {
 		return
 	}
 	e.At = time.Now()
-	if last, told := t.last[e.Kind]; told && e.At.Sub(last) < often {
-		return
+	if apart > 0 {
+		if last, told := t.last[e.Kind]; told && e.At.Sub(last) < apart {
+			return
+		}
+		t.last[e.Kind] = e.At
 	}
-	t.last[e.Kind] = e.At
 	t.f(e)
 }

@@ -1,7 +1,6 @@
 package dlqreplay
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -225,16 +224,4 @@ func (w *watcher) closes() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open = nil
-}
-
-// receiver receives from a dead-letter queue.
-type receiver struct {
-	dlq DLQ
-	as  attempt
-}
-
-// receive makes one receive. On FIFO queues an answer that was lost is asked for again.
-func (v *receiver) receive(ctx context.Context, n int) ([]queue.Delivery, error) {
-	s := scan{o: ScanOptions{DLQ: v.dlq}}
-	return s.receive(ctx, n, &v.as)
 }
