@@ -25,7 +25,7 @@ func TestBrowser(t *testing.T) {
 		t.Skip("STATIONMASTER_BROWSER names no browser")
 	}
 	m := miniredis.RunT(t)
-	base := pod(t, m, source{stream: "live"})
+	base := pod(t, m, "", "live")
 	publish(t, m, "m-before")
 	tab := browse(t, binary, base)
 	tab.until(t, `document.body.innerText.includes("m-before")`)

@@ -60,7 +60,7 @@ func run(ctx context.Context, arguments []string, password string, out io.Writer
 	if err != nil {
 		return err
 	}
-	s := &site{hub: newHub(), hosts: strings.Split(*hosts, ","), source: source{client: client, channel: *channel, stream: *stream}}
+	s := &site{hub: newHub(), hosts: strings.Split(*hosts, ","), source: newSource(client, *channel, *stream)}
 	web := &http.Server{
 		Handler: s, ReadHeaderTimeout: 5 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx }, // sockets end with it

@@ -23,9 +23,9 @@ import (
 )
 
 // pod serves a channel or a stream of a Redis, on loopback, until the test ends.
-func pod(t *testing.T, m *miniredis.Miniredis, from source) (base string) {
+func pod(t *testing.T, m *miniredis.Miniredis, channel, stream string) (base string) {
 	t.Helper()
-	from.client = redis.NewClient(&redis.Options{Addr: m.Addr(), ContextTimeoutEnabled: true})
+	from := newSource(redis.NewClient(&redis.Options{Addr: m.Addr(), ContextTimeoutEnabled: true}), channel, stream)
 	s := &site{hub: newHub(), source: from}
 	ctx, cancel := context.WithCancel(t.Context())
 	web := httptest.NewUnstartedServer(s)
@@ -87,7 +87,7 @@ func TestEveryPageOfEveryPodHearsAStream(t *testing.T) {
 	publish(t, m, "m-0")
 	var pages []*websocket.Conn
 	for range 2 {
-		base := pod(t, m, source{stream: "live"})
+		base := pod(t, m, "", "live")
 		for range 2 {
 			c, _ := dial(t, base, "", base)
 			pages = append(pages, c)
@@ -113,7 +113,7 @@ func TestEveryPageOfEveryPodHearsAStream(t *testing.T) {
 
 func TestAPageThatComesBackIsToldWhatItMissed(t *testing.T) {
 	m := miniredis.RunT(t)
-	base := pod(t, m, source{stream: "live"})
+	base := pod(t, m, "", "live")
 	publish(t, m, "m-1")
 	first, _ := dial(t, base, "", base)
 	_, at := next(t, first)
@@ -129,7 +129,7 @@ func TestAPageThatComesBackIsToldWhatItMissed(t *testing.T) {
 
 func TestAChannelIsHeardWhileAPageIsThere(t *testing.T) {
 	m := miniredis.RunT(t)
-	base := pod(t, m, source{channel: "live"})
+	base := pod(t, m, "live", "")
 	c, _ := dial(t, base, "", base)
 	// A channel keeps nothing: the message is repeated until the server has subscribed.
 	stop := make(chan struct{})
@@ -150,7 +150,7 @@ func TestAChannelIsHeardWhileAPageIsThere(t *testing.T) {
 }
 
 func TestOnlyPagesOfThisHostGetIn(t *testing.T) {
-	base := pod(t, miniredis.RunT(t), source{stream: "live"})
+	base := pod(t, miniredis.RunT(t), "", "live")
 	for origin, want := range map[string]int{
 		base: 101, "": 101, "https://evil.example": 403, "http://127.0.0.1:1": 403, "null": 403,
 	} {

@@ -23,6 +23,13 @@ type event struct {
 type source struct {
 	client          *redis.Client
 	channel, stream string
+	// placed is closed when listen has its place in the stream: all that comes after it will be told.
+	placed chan struct{}
+}
+
+// newSource makes a source of a channel or of a stream.
+func newSource(client *redis.Client, channel, stream string) source {
+	return source{client: client, channel: channel, stream: stream, placed: make(chan struct{})}
 }
 
 // listen tells what is published until the context ends. What Redis refuses, or that it is not
@@ -73,6 +80,7 @@ func (s source) follow(ctx context.Context, after string, say func(event)) (last
 		if after = "0"; len(newest) > 0 {
 			after = newest[0].ID
 		}
+		close(s.placed)
 	}
 	for {
 		// A second of waiting at most, since a read does not look at the context.
@@ -93,10 +101,15 @@ func (s source) follow(ctx context.Context, after string, say func(event)) (last
 }
 
 // missed returns what a page has not seen: what came after an entry, or the latest messages. A
-// channel has kept nothing.
+// channel has kept nothing. It waits until the listener has its place: what came between would be lost.
 func (s source) missed(ctx context.Context, after string) ([]event, error) {
 	if s.stream == "" {
 		return nil, nil
+	}
+	select {
+	case <-s.placed:
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	from := "-"
 	if after != "" {
