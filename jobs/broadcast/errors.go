@@ -3,6 +3,7 @@ package broadcast
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 
@@ -44,8 +45,11 @@ func judge(ctx context.Context, err error) error {
 	}
 	answered, ok := errors.AsType[redis.Error](err)
 	if !ok {
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.Is(err, os.ErrDeadlineExceeded): // the connection has the context's deadline, and may notice first
+			return context.DeadlineExceeded
 		}
 		return err
 	}
