@@ -89,12 +89,7 @@ func (j *Job) HandleBatch(ctx context.Context, ms []*jobs.Message[Event]) []erro
 }
 
 // Close gives up idle connections.
-func (j *Job) Close() error {
-	if j.client == nil {
-		return nil // Provision did not come so far
-	}
-	return j.client.Close()
-}
+func (j *Job) Close() error { return j.client.Close() }
 
 func (j *Job) compose(m *jobs.Message[Event]) (event.Event, error) {
 	e := event.New()

@@ -108,9 +108,4 @@ func (j *Job) Handle(ctx context.Context, m *jobs.Message[json.RawMessage]) erro
 }
 
 // Close gives up idle connections.
-func (j *Job) Close() error {
-	if j.client == nil {
-		return nil // Provision did not come so far
-	}
-	return j.client.Close()
-}
+func (j *Job) Close() error { return j.client.Close() }

@@ -74,8 +74,11 @@ func New(o Options) *Client {
 	}
 }
 
-// Close gives up the idle connections.
+// Close gives up the idle connections. A nil client has none: Provision did not come so far.
 func (c *Client) Close() error {
+	if c == nil {
+		return nil
+	}
 	c.http.CloseIdleConnections()
 	return nil
 }
