@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"github.com/stationmaster/worker/dlqreplay"
 	"github.com/stationmaster/worker/worker"
@@ -53,29 +52,11 @@ func (r *replaying) export(ctx context.Context) error {
 
 // scannedForFile selects what goes into a file: everything may, however often it died.
 func (r *replaying) scannedForFile(ctx context.Context) (*dlqreplay.Held, *dlqreplay.Plan, error) {
-	only, err := r.only()
-	if err != nil {
-		return nil, nil, err
-	}
-	if _, err := r.f.filter.Resolved(r.now); err != nil {
-		return nil, nil, usageOf(err)
-	}
-	held, err := r.scan(ctx, only)
-	if err != nil {
-		return nil, nil, err
-	}
-	plan, err := r.planToFile(ctx, held, only, nil)
-	if err != nil {
-		r.release(ctx, held)
-		return nil, nil, err
-	}
-	return held, plan, nil
-}
-
-func (r *replaying) planToFile(ctx context.Context, held *dlqreplay.Held, only []string, to *dlqreplay.Destination) (*dlqreplay.Plan, error) {
-	return r.planFor(ctx, held, only, dlqreplay.Judge{
-		Limit: r.f.limit, BreakOrder: true,
-		To: func(*dlqreplay.Letter) (*dlqreplay.Destination, error) { return to, nil },
+	return r.scannedFor(ctx, func(held *dlqreplay.Held, only []string) (*dlqreplay.Plan, error) {
+		return r.planFor(ctx, held, only, dlqreplay.Judge{
+			Limit: r.f.limit, BreakOrder: true,
+			To: func(*dlqreplay.Letter) (*dlqreplay.Destination, error) { return nil, nil }, //nolint:nilnil // it is given when the file is open
+		})
 	})
 }
 
@@ -172,23 +153,11 @@ func (r *replaying) importFile(ctx context.Context) error {
 
 // planFor makes a plan with a judge of the command's own.
 func (r *replaying) planFor(ctx context.Context, held *dlqreplay.Held, only []string, judge dlqreplay.Judge) (*dlqreplay.Plan, error) {
-	filter := r.f.filter
-	if r.f.plan != "" {
-		filter = append(slices.Clip(filter), idTerms(only)...)
-	}
-	plan, err := held.Plan(ctx, filter, judge, r.now)
+	plan, err := held.Plan(ctx, r.filterOf(only), judge, r.now)
 	if err != nil {
 		return nil, usageOf(err)
 	}
 	return plan, nil
-}
-
-func idTerms(ids []string) dlqreplay.Filter {
-	terms := make(dlqreplay.Filter, len(ids))
-	for i, id := range ids {
-		terms[i] = dlqreplay.Term{Key: "id", Value: id}
-	}
-	return terms
 }
 
 var errNoFile = errors.New("its journal does not say which file")

@@ -131,6 +131,13 @@ func (r *replaying) judging() worker.Judging {
 
 // scanned scans and plans. On an error everything is released.
 func (r *replaying) scanned(ctx context.Context, j worker.Judging) (*dlqreplay.Held, *dlqreplay.Plan, error) {
+	return r.scannedFor(ctx, func(held *dlqreplay.Held, only []string) (*dlqreplay.Plan, error) {
+		return r.planOf(ctx, held, j, only)
+	})
+}
+
+// scannedFor scans, and plans as it is told. On an error everything is released.
+func (r *replaying) scannedFor(ctx context.Context, plans func(held *dlqreplay.Held, only []string) (*dlqreplay.Plan, error)) (*dlqreplay.Held, *dlqreplay.Plan, error) {
 	if _, err := r.f.filter.Resolved(r.now); err != nil { // before anybody waits for a scan
 		return nil, nil, usageOf(err)
 	}
@@ -142,7 +149,7 @@ func (r *replaying) scanned(ctx context.Context, j worker.Judging) (*dlqreplay.H
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, err := r.planOf(ctx, held, j, only)
+	plan, err := plans(held, only)
 	if err != nil {
 		r.release(ctx, held)
 		return nil, nil, err
@@ -161,13 +168,7 @@ func (r *replaying) scan(ctx context.Context, only []string) (*dlqreplay.Held, e
 
 // planOf makes the plan; of a saved plan's letters only, if one was named.
 func (r *replaying) planOf(ctx context.Context, held *dlqreplay.Held, j worker.Judging, only []string) (*dlqreplay.Plan, error) {
-	filter := slices.Clone(r.f.filter)
-	if r.f.plan != "" {
-		for _, id := range only {
-			filter = append(filter, dlqreplay.Term{Key: "id", Value: id})
-		}
-	}
-	plan, err := held.Plan(ctx, filter, r.w.Judge(ctx, j), r.now)
+	plan, err := held.Plan(ctx, r.filterOf(only), r.w.Judge(ctx, j), r.now)
 	if err != nil {
 		return nil, err
 	}
@@ -189,6 +190,17 @@ func (r *replaying) planOf(ctx context.Context, held *dlqreplay.Held, j worker.J
 		r.w.Notes = append(r.w.Notes, fmt.Sprintf("%d of the %d messages of plan %s are gone, or in somebody else's hands", gone, len(only), r.f.plan))
 	}
 	return plan, err
+}
+
+// filterOf is the filter of the flags; with a saved plan, of its letters only.
+func (r *replaying) filterOf(only []string) dlqreplay.Filter {
+	filter := slices.Clone(r.f.filter)
+	if r.f.plan != "" {
+		for _, id := range only {
+			filter = append(filter, dlqreplay.Term{Key: "id", Value: id})
+		}
+	}
+	return filter
 }
 
 // only are the ids that alone can be selected: of the plan that was named, or of --id.
