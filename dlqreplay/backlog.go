@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/stationmaster/worker/internal/pause"
 )
 
 // backlogPoll is how often a destination is asked how much waits there, at the most.
@@ -46,7 +48,7 @@ func (b *backlog) wait(ctx context.Context, d *Destination, n int) error {
 	defer func() { <-g.turn }()
 	need := min(int64(n), b.most)
 	for g.left < need || g.pausing {
-		if err := rest(ctx, time.Until(g.asked.Add(backlogPoll))); err != nil {
+		if err := pause.For(ctx, time.Until(g.asked.Add(backlogPoll))); err != nil {
 			return err
 		}
 		if err := b.ask(ctx, g, d, need); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -151,7 +152,7 @@ func (r *run) deliver(c contexts, f *feed, batch []*parcel) {
 		switch {
 		case a.broken, time.Since(began) > patience:
 			r.fail(a.err)
-		case late < fewTries && rest(c.work, wait/2+rand.N(wait/2+1)) == nil:
+		case late < fewTries && pause.For(c.work, wait/2+rand.N(wait/2+1)) == nil:
 			r.tally.events.tellOften(Event{Kind: Retrying, Err: a.err.Error()})
 			if batch = r.resend(f, batch, began); len(batch) == 0 {
 				return

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -163,7 +164,7 @@ func (n *native) follow(ctx context.Context, handle string) (Task, error) {
 			}
 			n.tell(Event{Kind: Retrying, Err: err.Error()})
 		}
-		if err := rest(ctx, taskPoll); err != nil {
+		if err := pause.For(ctx, taskPoll); err != nil {
 			return last, err
 		}
 	}
@@ -245,16 +246,4 @@ func sentence(a, b string) string {
 		return a + b
 	}
 	return a + "; " + b
-}
-
-// rest waits, unless ctx ends first.
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -195,7 +196,7 @@ func (r *run) await(c contexts, missing map[string]State) (sure bool) {
 		if comes := len(ds) > 0 || now.Visible > 0 && !dlq.FIFO; err != nil || comes || now.InFlight > int64(held) {
 			hidden = time.Now()
 		}
-		if len(ds) == 0 && rest(c.feed, settleTick) != nil {
+		if len(ds) == 0 && pause.For(c.feed, settleTick) != nil {
 			break
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -79,7 +80,7 @@ func (r *run) regain(c contexts, ids []string) {
 				missing = true
 			}
 		}
-		if !missing || rest(c.feed, settleTick) != nil {
+		if !missing || pause.For(c.feed, settleTick) != nil {
 			return
 		}
 	}
@@ -90,7 +91,7 @@ func (r *run) canaryFailed(c contexts) bool {
 	if !hurried(r.watch.bad) {
 		return false
 	}
-	_ = rest(c.feed, grace) // its end is noticed by who asked
+	_ = pause.For(c.feed, grace) // its end is noticed by who asked
 	now := r.tally.so()
 	base := r.watch.base
 	last := now.Returns[len(now.Returns)-1]
@@ -113,7 +114,7 @@ func (r *run) settle(c contexts, phase string, over func() bool, look func(left 
 	for time.Now().Before(until) && !r.failed() && !over() {
 		look(time.Until(until))
 		r.tally.events.tellOften(Event{Kind: Settling, Phase: phase, Until: until, Returned: r.tally.so().Returned})
-		if rest(c.caller, min(settleTick, time.Until(until))) != nil {
+		if pause.For(c.caller, min(settleTick, time.Until(until))) != nil {
 			break
 		}
 	}

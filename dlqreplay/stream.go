@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -87,7 +88,7 @@ func (s *stream) loop(c contexts) {
 			return
 		default:
 			s.r.tally.events.tellOften(Event{Kind: Retrying, Err: err.Error()})
-			if rest(c.feed, wait) != nil {
+			if pause.For(c.feed, wait) != nil {
 				return
 			}
 			wait = min(2*wait, longestWait)
@@ -145,7 +146,7 @@ func (s *stream) silent(c contexts) {
 // undeleted waits until what was sent is deleted, where the next of its group shows only then.
 func (r *run) undeleted(c contexts, waits bool) {
 	for waits && c.feed.Err() == nil && len(r.deletes) > 0 {
-		if rest(c.feed, firstWait) != nil {
+		if pause.For(c.feed, firstWait) != nil {
 			return
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/internal/snsfilter"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
@@ -275,21 +276,7 @@ func (m *Sample) message() queue.Message {
 }
 
 // settle waits until what was set has spread.
-func (f *flight) settle(ctx context.Context) error { return wait(ctx, f.canary.Settle) }
-
-func wait(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (f *flight) settle(ctx context.Context) error { return pause.For(ctx, f.canary.Settle) }
 
 // send publishes until the message is there, or its time is over.
 func (f *flight) send(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -234,17 +235,5 @@ func (p *Poller) backOff(receive context.Context, err error, failures int) {
 		first = 4 * time.Second
 	}
 	d := min(maxBackoff, first<<min(failures-1, 10))
-	sleep(receive, d/2+rand.N(d/2))
-}
-
-// sleep waits for d; false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	_ = pause.For(receive, d/2+rand.N(d/2)) // its end is noticed by who asked
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -83,7 +84,7 @@ func (a *applier) confirm(ctx context.Context) error {
 			break
 		}
 		a.waiting(fmt.Sprintf("%d HTTP endpoints have to confirm their subscription: %s of at most %s", left, waited.Round(time.Second), a.want.Confirm))
-		if err := pause(ctx, confirmEvery); err != nil {
+		if err := pause.For(ctx, confirmEvery); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -22,7 +23,7 @@ func (a *applier) queues(ctx context.Context) error {
 	}
 	if a.want.Settle > 0 && len(a.created) > 0 {
 		// "You must wait at least one second after the queue is created." (CreateQueue, API reference)
-		if err := pause(ctx, time.Second); err != nil {
+		if err := pause.For(ctx, time.Second); err != nil {
 			return err
 		}
 	}
@@ -77,7 +78,7 @@ func (a *applier) create(ctx context.Context, q Queue) (url string, err error) {
 			return url, err
 		}
 		a.waiting(fmt.Sprintf("queue %s: SQS remembers one of this name that was deleted: %s of at most %s", q.Name, waited.Round(time.Second), recreateAfter))
-		if err := pause(ctx, 5*time.Second); err != nil {
+		if err := pause.For(ctx, 5*time.Second); err != nil {
 			return "", fmt.Errorf("queue %s: wait until SQS has forgotten the deleted one: %w", q.Name, err)
 		}
 	}
@@ -173,7 +174,7 @@ func (a *applier) readNew(ctx context.Context, name, url string) (map[string]str
 		if !errors.Is(err, queue.ErrNotFound) || !a.created[name] || a.want.Settle <= 0 || try == patience {
 			return have, err
 		}
-		if err := pause(ctx, time.Second); err != nil {
+		if err := pause.For(ctx, time.Second); err != nil {
 			return nil, err
 		}
 	}

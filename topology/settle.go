@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -68,7 +69,7 @@ func (a *applier) settle(ctx context.Context) error {
 			lost = 0
 		}
 		a.waiting(fmt.Sprintf("queues take up to %s to spread what was set, and nothing is subscribed to them before: %s", a.want.Settle, waited.Round(time.Second)))
-		if err := pause(ctx, min(a.want.Settle, readEvery)); err != nil {
+		if err := pause.For(ctx, min(a.want.Settle, readEvery)); err != nil {
 			return err
 		}
 	}
@@ -160,15 +161,4 @@ func (a *applier) allowAgain(ctx context.Context, name string) error {
 		a.changed("policy", name, "allow topic "+topic+" to send, again", "somebody else has set the policy at the same time, without it")
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

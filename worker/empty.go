@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -29,7 +30,7 @@ type emptied struct {
 // end, and is an error then.
 func (w *Worker) untilEmpty(ctx context.Context) error {
 	looks := 0
-	for wait(ctx, emptyEvery) {
+	for pause.For(ctx, emptyEvery) == nil {
 		empty, err := w.areEmpty(ctx)
 		if !empty {
 			looks = 0

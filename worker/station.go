@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stationmaster/worker/internal/awsapi"
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/internal/telemetry"
 	"github.com/stationmaster/worker/jobs"
 	"github.com/stationmaster/worker/poller"
@@ -93,7 +94,7 @@ func (s *station) route(instances map[string]*jobs.Instance) func(*jobs.Info) (*
 // run finds the queue, however long that takes, and polls it until the receive context ends. A
 // queue that is missing costs the others nothing.
 func (s *station) run(receive, handle context.Context) poller.Report {
-	for pause := minReopen; ; pause = min(2*pause, maxReopen) {
+	for again := minReopen; ; again = min(2*again, maxReopen) {
 		p, attributes, err := s.open(receive)
 		if err == nil {
 			watched, stop := context.WithCancel(receive)
@@ -107,8 +108,8 @@ func (s *station) run(receive, handle context.Context) poller.Report {
 			return poller.Report{}
 		}
 		s.seen.Fail(err)
-		s.log.LogAttrs(receive, slog.LevelError, "queue cannot be polled: it is tried again", slog.Any("err", err), slog.Duration("pause", pause))
-		if !wait(receive, pause) {
+		s.log.LogAttrs(receive, slog.LevelError, "queue cannot be polled: it is tried again", slog.Any("err", err), slog.Duration("pause", again))
+		if pause.For(receive, again) != nil {
 			return poller.Report{}
 		}
 	}
@@ -230,16 +231,4 @@ func withFix(err error, q topology.Queue) error {
 		return fmt.Errorf("%w; allow sqs:GetQueueUrl, sqs:GetQueueAttributes, sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility to this worker's role", err)
 	}
 	return err
-}
-
-// wait waits for d; false when ctx ended first.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

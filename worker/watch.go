@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -23,7 +24,7 @@ const leastRoom = 3
 // to change while the worker runs.
 func (s *station) watch(ctx context.Context, attributes map[string]string) {
 	said := s.compare(ctx, attributes, nil)
-	for wait(ctx, watchEvery) {
+	for pause.For(ctx, watchEvery) == nil {
 		if attributes, err := s.w.api.QueueAttributes(ctx, s.url); err == nil {
 			said = s.compare(ctx, attributes, said)
 		}

@@ -60,6 +60,7 @@ var floors = []room{
 
 	{pattern: "internal/gcpace", floor: 0},
 	{pattern: "internal/leanhttp", floor: 0},
+	{pattern: "internal/pause", floor: 0},
 	{pattern: "queue", floor: 0},
 	{pattern: "retry", floor: 0},
 	{pattern: "internal/iampolicy", floor: 0},
