@@ -81,15 +81,7 @@ func TestAnImportGoesOnToWhereItWent(t *testing.T) {
 func TestAnInterruptedFIFORunIsResumedToItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStory(t)
-		s.write("config.toml", laneFile)
-		if _, errs, code := s.calls("topology", "apply"); code != ExitDone {
-			t.Fatal(errs)
-		}
-		var ms []queue.Message
-		for i := range 90 {
-			ms = append(ms, queue.Message{Body: fmt.Sprintf(`{"n":%d}`, i), GroupID: fmt.Sprint("g", i%3), DeduplicationID: fmt.Sprint(i)})
-		}
-		s.sendAll("lanes-dlq.fifo", ms)
+		s.lanes(t, 90)
 		tick(t, time.Second) // what dies from the start of the run on is not of it
 		stop := s.interruptAt("SendMessageBatch", 4)
 		said := s.replay(exitSignal, "lanes", "--go", "--yes", "--settle", "0s", "--canary", "0", "--rate", "max")

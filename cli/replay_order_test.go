@@ -21,20 +21,26 @@ fifo = true
 wait_time = "1s"
 `
 
+// lanes makes a FIFO queue whose dead-letter queue holds n messages of three groups, in turn.
+func (s *story) lanes(t *testing.T, n int) {
+	t.Helper()
+	s.write("config.toml", laneFile)
+	if _, errs, code := s.calls("topology", "apply"); code != ExitDone {
+		t.Fatal(errs)
+	}
+	var ms []queue.Message
+	for i := range n {
+		ms = append(ms, queue.Message{Body: fmt.Sprintf(`{"n":%d}`, i), GroupID: fmt.Sprint("g", i%3), DeduplicationID: fmt.Sprint(i)})
+	}
+	s.sendAll("lanes-dlq.fifo", ms)
+}
+
 // A FIFO queue is replayed group by group in order, also what a scan could not see; what would overtake
 // something that stays is refused.
 func TestAFIFOQueueIsReplayedInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStory(t)
-		s.write("config.toml", laneFile)
-		if _, errs, code := s.calls("topology", "apply"); code != ExitDone {
-			t.Fatal(errs)
-		}
-		var ms []queue.Message
-		for i := range 60 {
-			ms = append(ms, queue.Message{Body: fmt.Sprintf(`{"n":%d}`, i), GroupID: fmt.Sprint("g", i%3), DeduplicationID: fmt.Sprint(i)})
-		}
-		s.sendAll("lanes-dlq.fifo", ms)
+		s.lanes(t, 60)
 		plan := s.replay(ExitDone, "lanes")
 		t.Log("\n" + plan)
 		has(t, plan, "lanes-dlq.fifo  →  lanes.fifo", "FIFO · 60 messages · 3 groups")
