@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -178,6 +180,7 @@ type faulty struct {
 	room  int // bytes that fit; below 0: no bound
 	lies  *atomic.Bool
 	syncs *atomic.Int64
+	slow  time.Duration // each sync takes so long
 }
 
 func (f *faulty) Write(p []byte) (int, error) {
@@ -200,6 +203,7 @@ func (f *faulty) ReadAt(p []byte, at int64) (int, error) {
 
 func (f *faulty) Sync() error {
 	f.syncs.Add(1)
+	<-time.After(f.slow)
 	return f.Disk.Sync()
 }
 
@@ -257,20 +261,26 @@ func TestAFullDiskTakesNothingMore(t *testing.T) {
 	holds(t, path, ms...)
 }
 
+// Who comes while the disk is busy shares the next sync. Virtual time passes only when everybody waits for
+// it, however busy the machine is.
 func TestManyLettersShareAnFsync(t *testing.T) {
-	syncs := new(atomic.Int64)
-	e, err := dlqreplay.NewExporterOn(filepath.Join(t.TempDir(), "x.jsonl"), run("r-1"), func(d dlqreplay.Disk) dlqreplay.Disk {
-		return &faulty{Disk: d, room: -1, lies: new(atomic.Bool), syncs: syncs}
+	synctest.Test(t, func(t *testing.T) {
+		syncs := new(atomic.Int64)
+		e, err := dlqreplay.NewExporterOn(filepath.Join(t.TempDir(), "x.jsonl"), run("r-1"), func(d dlqreplay.Disk) dlqreplay.Disk {
+			return &faulty{Disk: d, room: -1, lies: new(atomic.Bool), syncs: syncs, slow: time.Millisecond}
+		})
+		must(t, err)
+		ls, ms := letters(3200)
+		var all sync.WaitGroup
+		for i := 0; i < len(ls); i += 10 {
+			all.Go(func() { take(t, e, ls[i:i+10], ms[i:i+10]) })
+		}
+		all.Wait()
+		must(t, e.Close())
+		if n := syncs.Load(); n > 200 {
+			t.Errorf("%d fsyncs for 320 batches", n)
+		} else {
+			t.Logf("%d fsyncs for 320 batches", n)
+		}
 	})
-	must(t, err)
-	ls, ms := letters(3200)
-	var all sync.WaitGroup
-	for i := 0; i < len(ls); i += 10 {
-		all.Go(func() { take(t, e, ls[i:i+10], ms[i:i+10]) })
-	}
-	all.Wait()
-	must(t, e.Close())
-	if n := syncs.Load(); n > 200 {
-		t.Errorf("%d fsyncs for 320 batches", n)
-	}
 }
