@@ -118,10 +118,12 @@ func TestWhatAPlanSaysOfFewAndOfNone(t *testing.T) {
 				{Why: dlqreplay.SkipAsks, Job: "charge", Count: 2},
 				{Why: dlqreplay.SkipGroup, Count: 4},
 				{Why: dlqreplay.SkipTooLarge, Count: 1},
+				{Why: dlqreplay.SkipBegun, Job: "email", Text: "r-x7k2m9pq", Count: 40},
 			}
 		}, []string{
 			"  skipped  3 email exhausted: died too often (--max-deaths)\n", "  skipped  1 nobody knows where to (--to QUEUE): it does not say from which of a, b\n",
 			"  skipped  2 charge the job wants to be asked (--job charge)\n", "  skipped  4 behind a message of their group that stays (--break-order)\n",
+			"  skipped  40 email sent by r-x7k2m9pq, which did not end: replay-dlq resume r-x7k2m9pq\n",
 		}},
 		{func(v *planView) { v.Deaths = map[int]int{1: 40, 3: 2} }, []string{"  deaths   42 recorded (40 × 1, 2 × 3)\n"}},
 	} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stationmaster/worker/dlqreplay"
 	"github.com/stationmaster/worker/worker"
@@ -118,9 +119,16 @@ func (r *replaying) view(plan *dlqreplay.Plan) *planView {
 	return v
 }
 
+// longestKept is the longest retention of SQS, and a day for the clocks.
+const longestKept = 15 * 24 * time.Hour
+
 // judging is how strict the flags are. A job that is named is agreed to.
 func (r *replaying) judging() worker.Judging {
 	j := worker.Judging{MaxDeaths: r.f.maxDeaths, Limit: r.f.limit, BreakOrder: r.f.breakOrder, Check: r.f.check, Agreed: map[string]bool{}}
+	var faults []error
+	if j.Begun, faults = r.store.Begun(r.w.DLQ.ARN, r.now.Add(-longestKept)); len(faults) > 0 {
+		r.s.notef("what an earlier run has sent is not known, and may be sent again: %v", errors.Join(faults...))
+	}
 	for _, t := range r.f.filter {
 		if t.Key == "job" && !t.Not {
 			j.Agreed[t.Value] = true

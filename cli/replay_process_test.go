@@ -260,6 +260,49 @@ func TestReplayIsKilledAtEachStepAndResumed(t *testing.T) {
 	}
 }
 
+// A replay is killed, and somebody begins another one instead of resuming it: what the first has sent is
+// left to it.
+func TestANewRunLeavesAloneWhatAKilledOneHasSent(t *testing.T) {
+	t.Parallel()
+	chaos(t) // nobody may be hiding the messages any more
+	const messages = 60
+	y := newYard(t, messages)
+	cmd, said := y.replay(t, append([]string{"tell", "--go", "--yes"}, unwatched...)...)
+	stop := y.server.Control("DeleteMessageBatch", func(r *localaws.Request) *localaws.Fault {
+		if !dry(r) {
+			_ = cmd.Process.Kill() // it may have ended
+			return &localaws.Fault{Cut: true}
+		}
+		return nil
+	})
+	y.start(t, cmd)
+	if code := ended(t, cmd); code != -1 {
+		t.Fatalf("it was not killed: exit code %d\n%s", code, said)
+	}
+	stop()
+	sent := y.counts(t, "tell").Visible
+	eventually(t, 3*time.Minute, func() bool { return y.counts(t, "tell-dlq").InFlight == 0 }, func() string { return "still hidden" })
+	first := y.journals(t)
+	y.second.Store(true)
+	cmd, said = y.replay(t, append([]string{"tell", "--go", "--yes"}, unwatched...)...)
+	y.start(t, cmd)
+	if code := ended(t, cmd); code != 4 {
+		t.Errorf("exit code %d, want 4: something is left\n%s", code, said)
+	}
+	if want := "which did not end: replay-dlq resume " + first[0]; !strings.Contains(said.String(), want) {
+		t.Errorf("said\n%s\nwant %s", said, want)
+	}
+	if got := y.counts(t, "tell").Visible; sent == 0 || got >= messages {
+		t.Errorf("%d there, of which %d by the first run, want what it had sent to be left to it", got, sent)
+	}
+	cmd, said = y.replay(t, "resume", first[0])
+	y.start(t, cmd)
+	if code := ended(t, cmd); code != 4 { // what the second has sent is gone
+		t.Errorf("resume: exit code %d\n%s", code, said)
+	}
+	y.whole(t, messages, 20) // what two loops were sending when they were killed
+}
+
 func TestCtrlCFinishesReleasesAndSaysHowToGoOn(t *testing.T) {
 	t.Parallel()
 	const messages = 120

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -229,6 +230,26 @@ func TestExpectAndLimitBoundWhatIsSent(t *testing.T) {
 		s.lies("orders-dlq", 23)
 		has(t, s.replay(exitNothing, "orders", "--go", "--yes", "--class", "none"), "Nothing matches: 23 messages of orders-dlq looked at.")
 		has(t, s.replay(exitNothing, "charges"), "charges-dlq is empty: nothing to replay.")
+	})
+}
+
+func TestWhatARunThatWasKilledHasSentIsLeftToIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStory(t)
+		s.die("orders", numberedOrders(4)...)
+		ids := s.ids("orders")
+		killed, err := s.store().Begin(dlqreplay.Header{Action: dlqreplay.ActionReplay, DLQARN: "arn:aws:sqs:us-east-1:000000000000:orders-dlq"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := killed.ID()
+		if err := errors.Join(killed.Select(ids), killed.Sending(ids[:3], "orders"), killed.Sent(ids[:2], []string{"a", "b"}, nil), killed.Close()); err != nil {
+			t.Fatal(err)
+		}
+		said := s.replay(exitLeft, "orders", "--go", "--yes", "--canary", "0", "--settle", "0s")
+		has(t, said, "3 ship sent by "+first+", which did not end: replay-dlq resume "+first)
+		s.lies("orders", 1)
+		s.lies("orders-dlq", 3)
 	})
 }
 

@@ -244,6 +244,9 @@ func (v *planView) skips() []string {
 			text = "too large for their destination"
 		case dlqreplay.SkipAsks:
 			text = "the job wants to be asked (--job " + clean(s.Job) + ")"
+		case dlqreplay.SkipBegun:
+			all = append(all, fmt.Sprintf("%d%s sent by %s, which did not end: replay-dlq resume %s", s.Count, of, s.Text, s.Text))
+			continue
 		case dlqreplay.SkipGroup:
 			text = "behind a message of their group that stays (--break-order)"
 		default:

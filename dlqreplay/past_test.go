@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -252,6 +253,44 @@ func TestAResumedRunHasNotEnded(t *testing.T) {
 	must(t, err)
 	if past.Report != nil || past.State("a") != dlqreplay.Sending {
 		t.Errorf("report %+v and state %v: it was resumed and then killed", past.Report, past.State("a"))
+	}
+}
+
+// What a run that was killed has sent, or was sending, is known to the next one.
+func TestWhatARunHasBegunIsKnownUntilItHasEnded(t *testing.T) {
+	store := dlqreplay.Store{Dir: t.TempDir()}
+	if runs, faults := store.Begun("arn:of:nothing", time.Time{}); len(runs)+len(faults) > 0 {
+		t.Errorf("%v, %v of an empty folder", runs, faults)
+	}
+	h := header()
+	h.DLQARN = "arn:aws:sqs:us-east-1:000000000000:orders-dlq"
+	j, err := store.Begin(h)
+	must(t, err)
+	must(t, j.Select([]string{"untouched", "sending", "sent", "deleted", "refused"}), j.Sending([]string{"sending", "sent", "deleted", "refused"}, "orders"),
+		j.Sent([]string{"sent", "deleted"}, []string{"n1", "n2"}, nil), j.Sent(nil, nil, []dlqreplay.Refusal{{ID: "refused", Why: "no"}}),
+		j.Deleted([]string{"deleted"}), j.Close())
+	other := header()
+	other.DLQARN = h.DLQARN + "-of-somebody-else"
+	o, err := store.Begin(other)
+	must(t, err)
+	must(t, o.Sending([]string{"elsewhere"}, "orders"), o.Close())
+	must(t, os.WriteFile(filepath.Join(store.Dir, "r-damaged.jsonl"), []byte("{}\n{}\n"), 0o600))
+
+	runs, faults := store.Begun(h.DLQARN, time.Time{})
+	if diff := cmp.Diff(map[string]string{"sending": j.ID(), "sent": j.ID()}, runs); diff != "" {
+		t.Errorf("begun (-want +got):\n%s", diff)
+	}
+	if len(faults) != 1 || !strings.Contains(faults[0].Error(), "r-damaged") {
+		t.Errorf("faults %v, want the journal that cannot be read", faults)
+	}
+	if runs, faults := store.Begun(h.DLQARN, time.Now().Add(time.Hour)); len(runs)+len(faults) > 0 {
+		t.Errorf("%v, %v of what has expired", runs, faults)
+	}
+	j, _, err = store.Resume(j.ID())
+	must(t, err)
+	must(t, j.Deleted([]string{"sent"}), j.Sent([]string{"sending"}, []string{"n3"}, nil), j.Deleted([]string{"sending"}), j.Close())
+	if runs, _ := store.Begun(h.DLQARN, time.Time{}); len(runs) > 0 {
+		t.Errorf("%v, and the run has ended", runs)
 	}
 }
 

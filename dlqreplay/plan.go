@@ -32,6 +32,9 @@ type Judge struct {
 	To func(l *Letter) (*Destination, error)
 	// Asks reports that replays of a job need consent; nil: none do.
 	Asks func(job string) bool
+	// Begun names the run that has begun to send a message, given by its MessageId, and has not ended; nil:
+	// there is none. That run, resumed, knows what it has sent.
+	Begun func(messageID string) (run string, yes bool)
 	// Limit is the most that are chosen, oldest first; 0 is no limit.
 	Limit int
 	// BreakOrder, of a FIFO queue, replays also what follows something that is not replayed.
@@ -48,6 +51,7 @@ const (
 	SkipNowhere   Skip = "nowhere"   // nobody knows where it belongs
 	SkipTooLarge  Skip = "too_large" // for its destination
 	SkipAsks      Skip = "asks"      // its job wants to be asked
+	SkipBegun     Skip = "begun"     // another run, which can be resumed, has sent it or begun to
 	SkipGroup     Skip = "group"     // FIFO: something before it in its group is not replayed
 )
 

@@ -1,6 +1,8 @@
 package dlqreplay
 
 import (
+	"errors"
+	"os"
 	"slices"
 	"time"
 
@@ -51,6 +53,51 @@ func (s Store) History() ([]Summary, error) {
 	slices.SortStableFunc(all, func(a, b Summary) int { return b.Header.Started.Compare(a.Header.Started) })
 	return all, nil
 }
+
+// Begun returns, by MessageId, the run that has sent a message of a dead-letter queue, or begun to, and has
+// not deleted it there: it was killed, or runs. A new run would send it again and not know; resumed, that run
+// deletes what was accepted and owns up to the rest. Faults are of journals that cannot be read.
+//
+// What was written before since is left out: the messages of that time have expired.
+func (s Store) Begun(dlqARN string, since time.Time) (runs map[string]string, faults []error) {
+	names, err := s.names(journalEnd)
+	if err != nil {
+		return nil, []error{err}
+	}
+	runs = map[string]string{}
+	for _, id := range names {
+		path := s.path(id, journalEnd)
+		if info, err := os.Stat(path); err != nil || info.ModTime().Before(since) {
+			continue // it has just been removed, or is too old
+		}
+		past := newPast()
+		err := journal.Read(path, func(line []byte) error {
+			if err := past.line(line); err != nil {
+				return err
+			}
+			if past.Header.DLQARN != dlqARN {
+				return errElsewhere
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, errElsewhere):
+			continue
+		case err != nil:
+			faults = append(faults, err)
+			continue
+		}
+		for message, state := range past.All() {
+			if state == Sending || state == Sent {
+				runs[message] = id
+			}
+		}
+	}
+	return runs, faults
+}
+
+// errElsewhere ends the reading of a journal of another queue.
+var errElsewhere = errors.New("of another queue")
 
 func (s Store) summary(id string) Summary {
 	sum := Summary{ID: id, Path: s.path(id, journalEnd)}

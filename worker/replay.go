@@ -175,6 +175,8 @@ type Judging struct {
 	File bool
 	// Agreed are jobs that want to be asked before a replay, and have been.
 	Agreed map[string]bool
+	// Begun names, by MessageId, the run that has begun to send a message and has not ended.
+	Begun map[string]string
 }
 
 // Judge makes the judge of a plan. Destinations are looked for with ctx.
@@ -186,6 +188,12 @@ func (r *Replay) Judge(ctx context.Context, j Judging) dlqreplay.Judge {
 			d, ok := r.o.Jobs.Lookup(job)
 			return ok && d.AsksBeforeReplay() && !j.Agreed[job]
 		},
+	}
+	if len(j.Begun) > 0 {
+		judge.Begun = func(messageID string) (string, bool) {
+			run, yes := j.Begun[messageID]
+			return run, yes
+		}
 	}
 	if j.Check {
 		judge.Check = r.check
