@@ -15,7 +15,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/stationmaster/worker/internal/awsapi"
-	"github.com/stationmaster/worker/internal/tracecarrier"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -79,10 +78,8 @@ func Open(ctx context.Context, cfg aws.Config) (*Client, error) {
 }
 
 // Publish publishes m to a topic, given by name or ARN, and returns SNS's MessageId. The trace
-// context takes no attribute that is needed, and m itself is not changed.
-//
-// More than ten attributes are refused. SNS would take them, and throw the message away without a
-// word at each subscription with raw delivery, because SQS takes ten.
+// context takes no attribute that is needed, and m itself is not changed. What can never arrive is
+// refused before the network: more than ten attributes or 1 MiB, and FIFO without a group.
 func (c *Client) Publish(ctx context.Context, topic string, m queue.Message) (string, error) {
 	if c.o.Topics == nil {
 		return "", fmt.Errorf("publish to %s: this client has no topics; set Options.Topics", topic)
@@ -91,28 +88,41 @@ func (c *Client) Publish(ctx context.Context, topic string, m queue.Message) (st
 	if err != nil {
 		return "", err
 	}
-	if n := len(m.Attributes); n > queue.MaxAttributes {
-		return "", fmt.Errorf("publish to %s: %w: %d attributes, at most %d; put some into the body", topic, queue.ErrRejected, n, queue.MaxAttributes)
-	}
-	name := arn[strings.LastIndexByte(arn, ':')+1:]
-	ctx, span := c.start(ctx, "publish", name, "aws.sns", attribute.String("aws.sns.topic.arn", arn))
-	defer span.End()
-	tracecarrier.Inject(ctx, &m)
-	id, err := c.o.Topics.Publish(ctx, arn, m)
-	err = withWay(err, "sns:Publish")
-	finish(span, id, err)
-	return id, err
+	d := toTopic(arn)
+	return c.one(ctx, &d, m, func(ctx context.Context, m queue.Message) (string, error) { return c.o.Topics.Publish(ctx, arn, m) })
 }
 
-// Send sends m to a queue, given by name, and returns SQS's MessageId.
+// Send sends m to a queue, given by name, and returns SQS's MessageId. It refuses what Publish refuses.
 func (c *Client) Send(ctx context.Context, name string, m queue.Message) (string, error) {
 	if c.o.Queues == nil {
 		return "", fmt.Errorf("send to %s: this client has no queues; set Options.Queues", name)
 	}
-	ctx, span := c.start(ctx, "send", name, "aws_sqs")
+	d := toQueue(name)
+	return c.one(ctx, &d, m, func(ctx context.Context, m queue.Message) (string, error) {
+		to, err := c.o.Queues(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		ids, errs := to.Send(ctx, []queue.Message{m})
+		if err := queue.At(errs, 0); err != nil {
+			return "", err
+		}
+		return ids[0], nil
+	})
+}
+
+// one sends one message, with a span of its own.
+func (c *Client) one(ctx context.Context, d *destination, m queue.Message, send func(context.Context, queue.Message) (string, error)) (string, error) {
+	if err := d.check(&m); err != nil {
+		return "", err
+	}
+	ctx, span := c.start(ctx, d.operation, d)
 	defer span.End()
-	id, err := c.send(ctx, name, m)
-	err = withWay(err, "sqs:GetQueueUrl and sqs:SendMessage")
+	d.inject(ctx, &m)
+	id, err := send(ctx, m)
+	if err != nil {
+		err = d.told(err, &m)
+	}
 	finish(span, id, err)
 	return id, err
 }
@@ -126,19 +136,6 @@ func withWay(err error, permission string) error {
 		return fmt.Errorf("%w; allow %s to this role", err, permission)
 	}
 	return err
-}
-
-func (c *Client) send(ctx context.Context, name string, m queue.Message) (string, error) {
-	to, err := c.o.Queues(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	tracecarrier.Inject(ctx, &m)
-	ids, errs := to.Send(ctx, []queue.Message{m})
-	if err := queue.At(errs, 0); err != nil {
-		return "", err
-	}
-	return ids[0], nil
 }
 
 func (c *Client) topicARN(topic string) (string, error) {
@@ -155,13 +152,19 @@ func (c *Client) topicARN(topic string) (string, error) {
 	return strings.Join([]string{"arn", c.o.Partition, "sns", c.o.Region, c.o.Account, topic}, ":"), nil
 }
 
-func (c *Client) start(ctx context.Context, operation, destination, system string, more ...attribute.KeyValue) (context.Context, trace.Span) {
-	return c.tracer.Start(ctx, operation+" "+destination, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(append(more,
-		attribute.String("messaging.system", system),
-		attribute.String("messaging.operation.name", operation),
-		attribute.String("messaging.operation.type", "send"),
-		attribute.String("messaging.destination.name", destination),
-	)...))
+func (c *Client) start(ctx context.Context, operation string, d *destination, more ...trace.SpanStartOption) (context.Context, trace.Span) {
+	kind := "send"
+	if operation == "create" {
+		kind = operation
+	}
+	return c.tracer.Start(ctx, operation+" "+d.name, append([]trace.SpanStartOption{
+		trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(d.more...), trace.WithAttributes(
+			attribute.String("messaging.system", d.system),
+			attribute.String("messaging.operation.name", operation),
+			attribute.String("messaging.operation.type", kind),
+			attribute.String("messaging.destination.name", d.name),
+		),
+	}, more...)...)
 }
 
 func finish(span trace.Span, id string, err error) {

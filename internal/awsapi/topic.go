@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/stationmaster/worker/queue"
@@ -22,18 +23,64 @@ func (c *Client) Publish(ctx context.Context, topicARN string, m queue.Message) 
 	if m.DeduplicationID != "" {
 		in.MessageDeduplicationId = &m.DeduplicationID
 	}
-	var options []func(*sns.Options)
-	if m.TraceHeader != "" {
-		// SNS has no parameter for it and passes the HTTP header on as AWSTraceHeader.
-		options = append(options, sns.WithAPIOptions(smithyhttp.SetHeaderValue("X-Amzn-Trace-Id", m.TraceHeader)))
-	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	out, err := c.topics.Publish(ctx, in, options...)
+	out, err := c.topics.Publish(ctx, in, traced(m.TraceHeader)...)
 	if err != nil {
 		return "", wrap("publish to", NameOf(topicARN), err)
 	}
 	return value(out.MessageId), nil
+}
+
+// PublishBatch publishes messages as one batch; the caller packs it, at most queue.MaxBatch. The answer
+// is index-aligned, and a nil errs means that all were accepted. Requests are repeated as by Publish.
+//
+// SNS has one trace header for the whole request: that of the first message which has one.
+func (c *Client) PublishBatch(ctx context.Context, topicARN string, messages []queue.Message) ([]string, []error) {
+	b := batch{op: "publish to", queue: NameOf(topicARN), n: len(messages)}
+	published := make([]string, b.n)
+	if b.n == 0 || b.n > queue.MaxBatch {
+		return published, b.wrongSize()
+	}
+	entries, header := make([]snstypes.PublishBatchRequestEntry, b.n), ""
+	for i := range messages {
+		m := &messages[i]
+		entries[i] = snstypes.PublishBatchRequestEntry{Id: &ids[i], Message: &m.Body, MessageAttributes: snsAttributes(m.Attributes)}
+		if m.GroupID != "" {
+			entries[i].MessageGroupId = &m.GroupID
+		}
+		if m.DeduplicationID != "" {
+			entries[i].MessageDeduplicationId = &m.DeduplicationID
+		}
+		if header == "" {
+			header = m.TraceHeader
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	out, err := c.topics.PublishBatch(ctx, &sns.PublishBatchInput{TopicArn: &topicARN, PublishBatchRequestEntries: entries}, traced(header)...)
+	if err != nil {
+		return published, b.failed(err)
+	}
+	for i := range out.Successful {
+		if at, ok := b.accept(out.Successful[i].Id); ok {
+			published[at] = value(out.Successful[i].MessageId)
+		}
+	}
+	failed := make([]types.BatchResultErrorEntry, len(out.Failed))
+	for i, f := range out.Failed {
+		failed[i] = types.BatchResultErrorEntry{Id: f.Id, Code: f.Code, Message: f.Message, SenderFault: f.SenderFault}
+	}
+	return published, b.refused(failed)
+}
+
+// traced puts the trace header on a request: SNS has no parameter for it and passes the HTTP header on
+// as AWSTraceHeader.
+func traced(header string) []func(*sns.Options) {
+	if header == "" {
+		return nil
+	}
+	return []func(*sns.Options){sns.WithAPIOptions(smithyhttp.SetHeaderValue("X-Amzn-Trace-Id", header))}
 }
 
 // CreateTopic creates the topic and returns its ARN; a topic that exists is no error when the
