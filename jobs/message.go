@@ -25,6 +25,8 @@ type Info struct {
 	Attributes map[string]queue.Attribute
 	// Sent is when the producer sent it.
 	Sent time.Time
+	// NotBefore is when it was to start at the earliest; zero when its producer asked for no delay.
+	NotBefore time.Time
 	// Attempt counts the tries from 1; Receives is SQS's count, which also counts what was handed
 	// back untouched.
 	Attempt, Receives int
@@ -47,6 +49,7 @@ func Read(d *queue.Delivery) *Info {
 	}
 	n, enveloped := queue.ReadNotification(d.Body)
 	i.ID = queue.StableIDOf(d, n, enveloped)
+	i.NotBefore = queue.NotBeforeOf(d, n, enveloped)
 	if !enveloped {
 		return i
 	}

@@ -49,9 +49,12 @@ func (p *Poller) dispatch(c contexts, ds []queue.Delivery, probe uint64, started
 	}
 }
 
-// route finds the job of an item. Options.Route reads what producers write: when it panics the kind
+// route finds the job of an item; what asks for too long a delay has none. Options.Route reads what producers write: when it panics the kind
 // of this message is unknown, and nothing else is wrong.
 func (p *Poller) route(c contexts, it *item) (instance *jobs.Instance, known bool) {
+	if it.far {
+		return nil, false
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			instance, known = nil, false
@@ -89,13 +92,15 @@ func (p *Poller) take(c contexts, d *queue.Delivery, probe uint64) (*item, bool)
 		return nil, false
 	}
 	it.probe = probe
+	p.read(it, d)
 	switch {
+	case it.delayed(): // also in a drain: it would only come back to be hidden by somebody else
+		p.hop(c, it)
 	case c.receive.Err() != nil:
 		p.goBack(c, []*item{it}, WhyDrain)
 	case p.waits(probe):
 		p.goBack(c, []*item{it}, WhyPaused)
 	default:
-		p.read(it, d)
 		return it, true
 	}
 	return nil, false
@@ -106,6 +111,7 @@ func (p *Poller) read(it *item, d *queue.Delivery) {
 	it.attempt = p.memory.attempt(d.MessageID, d.Receives)
 	it.info = jobs.Read(d)
 	it.info.Queue = p.o.Name
+	it.readDelay(d)
 	it.info.Attempt = it.attempt
 	it.suspect, it.back, it.wish = p.isSuspect(d, it.attempt), false, nil
 }
@@ -144,6 +150,10 @@ func (p *Poller) unknown(c contexts, it *item) {
 	if !ok {
 		p.untouched(c, d, WhyLeaseShort)
 		p.release(c, it)
+		return
+	}
+	if it.far {
+		p.deadLetter(c, it, d, &queue.DelayTooLongError{Delay: time.Until(it.info.NotBefore).Round(time.Second)})
 		return
 	}
 	first := d.FirstReceived

@@ -95,6 +95,10 @@ func (p *Poller) lane(c contexts, group string) {
 		if it == nil {
 			break
 		}
+		if it.delayed() {
+			p.hopLane(c, group, it)
+			break
+		}
 		why := Why("")
 		if c.receive.Err() != nil { // the drain lets what runs end, and starts nothing
 			why = WhyDrain
@@ -132,7 +136,7 @@ func (p *Poller) taken(c contexts, group string, first *item) (*jobs.Instance, [
 	for len(items) < instance.Batch() {
 		it := p.lanes.mate(group, func(it *item) bool {
 			other, ok := p.route(c, it)
-			return ok && other == instance
+			return ok && other == instance && !it.delayed()
 		})
 		if it == nil {
 			break

@@ -18,6 +18,8 @@ type item struct {
 	attempt int
 	// suspect: it has been received more often than its tries can explain.
 	suspect bool
+	// far: it asks for more delay than SQS can give.
+	far bool
 	// probe is which probe of the breaker brought it; 0: none.
 	probe uint64
 	// back: it was not deleted; in a FIFO lane, what follows it must not run.

@@ -44,6 +44,7 @@ type Poller struct {
 	ahead    *prefetch // nil: Prefetch is fixed
 	ledger   *ledger
 	memory   *memory
+	delays   delays
 	// running caps running jobs apart from slots, when deliveries may be held ready.
 	running *semaphore.Weighted
 	share   *share
@@ -86,7 +87,11 @@ func New(o Options) (*Poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Poller{o: o, slots: newSlots(o.Slots + max(o.Prefetch, 0)), ledger: newLedger(), memory: m, runners: newRunners(), state: "starting", resumed: make(chan struct{})}
+	late, err := newDelays()
+	if err != nil {
+		return nil, err
+	}
+	p := &Poller{o: o, delays: late, slots: newSlots(o.Slots + max(o.Prefetch, 0)), ledger: newLedger(), memory: m, runners: newRunners(), state: "starting", resumed: make(chan struct{})}
 	p.capacity = p.slots.total
 	if o.Prefetch == Auto {
 		p.ahead = newPrefetch(o.Slots, o.Visibility)

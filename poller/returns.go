@@ -28,13 +28,18 @@ const (
 	WhyLater Why = "later"
 	// WhyPauseAsked: its job asked that the whole queue rests.
 	WhyPauseAsked Why = "pause asked"
+	// WhyDelayed: its producer asked that it starts later.
+	WhyDelayed Why = "delayed"
 	// WhyAdopted: it came again while it was held here; one run stands for both receives.
 	WhyAdopted Why = "adopted"
 )
 
-// untouched remembers that a receive spent no attempt, and tells why.
+// untouched remembers that a receive spent no attempt, and tells why. What the message itself tells
+// needs no memory.
 func (p *Poller) untouched(c contexts, d *queue.Delivery, why Why) {
-	p.memory.returned(d.MessageID)
+	if d.Receives > hops(d, queue.NotBefore(d)) {
+		p.memory.returned(d.MessageID)
+	}
 	p.o.Hooks.returned(c.settle, d, why)
 }
 

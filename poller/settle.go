@@ -21,6 +21,7 @@ type settling struct {
 	it     *item
 	remove bool
 	hide   time.Duration
+	until  time.Time // of a delayed message, instead of hide
 	did    Settlement
 	tries  int
 }
@@ -87,7 +88,7 @@ func (p *Poller) flushHides(ctx context.Context, batch []*settling) {
 		}
 		entries = append(entries, sent{s, handle, deadline})
 		handles = append(handles, handle)
-		visible = append(visible, s.hide)
+		visible = append(visible, p.hidden(s))
 		end = sooner(end, deadline)
 	}
 	if len(entries) == 0 {
@@ -150,6 +151,8 @@ func (p *Poller) accepted(ctx context.Context, d *queue.Delivery, e sent, now ti
 			p.o.Hooks.note(ctx, d, Uncertain, nil)
 			p.count(func(r *Report) { r.Uncertain++ })
 		}
+	} else if !e.until.IsZero() {
+		p.delays.add(d.MessageID, e.until)
 	} else if e.did == Released {
 		p.count(func(r *Report) { r.Released++ })
 	}

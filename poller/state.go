@@ -9,6 +9,9 @@ type State struct {
 	// Busy is how many messages are being handled, Receivers how many receive loops there are,
 	// Prefetch how many deliveries beyond the slots may be held ready.
 	Busy, Receivers, Prefetch int
+	// Delayed is how many messages this process has hidden until the time that their producers asked
+	// for, and that are not due yet; at most 10,000 are remembered.
+	Delayed int
 	// Full: no receive is due, because every slot is taken or a delivery waits for the budget.
 	Full bool
 	// PollEnds is when the open poll returns at the latest; zero when none is open.
@@ -31,6 +34,7 @@ func (p *Poller) State() State {
 	defer p.mu.Unlock()
 	s := State{
 		State: p.state, Busy: int(p.busy.Load()), Receivers: int(p.loops.Load()),
+		Delayed:  p.delays.count(),
 		Full:     p.slots.available() <= 0 || p.held.Load() > 0,
 		LastPoll: p.lastPoll, Err: p.lastErr,
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // StationmasterAttribute is the one message attribute that this program writes: JSON with the
-// message's stable id and, on a dead letter, the failure record (package deadletter).
+// message's stable id ("id"), when it may start ("not_before"), and, on a dead letter, the failure
+// record (package deadletter).
 const StationmasterAttribute = "stationmaster"
 
 // Notification is what SNS puts around a message on its way to a queue when raw message delivery

@@ -22,6 +22,8 @@ const (
 	MaxWait = 20 * time.Second
 	// MaxHeld is how long one receipt can be kept invisible, counted from the receive.
 	MaxHeld = 12 * time.Hour
+	// MaxDelay is the longest DelaySeconds of one message on a standard queue.
+	MaxDelay = 15 * time.Minute
 )
 
 // Attribute is one message attribute. Type is the exact DataType as AWS spells it, custom suffix
@@ -43,6 +45,9 @@ type Message struct {
 	// TraceHeader is the AWSTraceHeader system attribute. It counts neither as an attribute nor
 	// toward the size.
 	TraceHeader string
+	// Delay is SQS's DelaySeconds, rounded up to whole seconds: at most MaxDelay, and on a FIFO queue
+	// none. Topics have no such thing. It is only sent, never received.
+	Delay time.Duration
 }
 
 // ReceiptHandle names one receipt of a message. It is a credential: never log it.

@@ -83,6 +83,9 @@ func (q *Queue) send(ctx context.Context, messages []queue.Message, single bool)
 
 func sendEntry(i int, m *queue.Message) types.SendMessageBatchRequestEntry {
 	e := types.SendMessageBatchRequestEntry{Id: &ids[i], MessageBody: &m.Body, MessageAttributes: sqsAttributes(m.Attributes)}
+	if m.Delay > 0 {
+		e.DelaySeconds = wholeSeconds(m.Delay)
+	}
 	if m.GroupID != "" {
 		e.MessageGroupId = &m.GroupID
 	}

@@ -33,6 +33,9 @@ type QueueStatus struct {
 	Busy      int    `json:"busy"`
 	Receivers int    `json:"receivers"`
 	Prefetch  int    `json:"prefetch"`
+	// Delayed counts the messages that this process has hidden until the time they ask for, and that are
+	// not due yet: 10,000 at most. They count as in flight.
+	Delayed int `json:"delayed"`
 	// PausedBy is who lets the queue rest: operator, configuration, job or breaker; PausedUntil is
 	// when that ends, missing when only a resume ends it.
 	PausedBy    string     `json:"paused_by,omitempty"`
@@ -79,6 +82,7 @@ func (q *Queue) status(ctx context.Context) QueueStatus {
 	}
 	state := source.State()
 	s.State, s.Busy, s.Receivers, s.Requests = state.State, state.Busy, state.Receivers, source.Requests()
+	s.Delayed = state.Delayed
 	s.Prefetch, s.PausedBy, s.Breaker = state.Prefetch, state.PausedBy, state.Breaker
 	if !state.PausedUntil.IsZero() {
 		until := state.PausedUntil.UTC()

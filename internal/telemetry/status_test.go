@@ -24,7 +24,7 @@ func TestStatusIsTheJSONThatToolsRead(t *testing.T) {
 		k.SetState("running")
 		q := k.email()
 		s := source{state: poller.State{
-			State: "paused", Busy: 1, Receivers: 2, Prefetch: 3, PausedBy: poller.ByJob, PausedUntil: time.Now().Add(time.Minute), Breaker: "half open",
+			State: "paused", Busy: 1, Receivers: 2, Prefetch: 3, Delayed: 5, PausedBy: poller.ByJob, PausedUntil: time.Now().Add(time.Minute), Breaker: "half open",
 			Err: errors.New("receive from email: connection reset"),
 		}}
 		s.attach(q)
@@ -39,12 +39,12 @@ func TestStatusIsTheJSONThatToolsRead(t *testing.T) {
 		status, body := k.get(t, "/status")
 		const zeros = `"deleted":0,"retried":0,"dead_lettered":0,"lease_lost":0,"released":0,"extended":0,"uncertain":0,"not_deleted":0,`
 		const want = `{"worker":{"state":"running","version":"v1.2.3","started":"2000-01-01T00:00:00Z"},"queues":{` +
-			`"email":{"job":"mail","state":"paused","error":"receive from email: connection reset","slots":4,"busy":1,"receivers":2,"prefetch":3,` +
+			`"email":{"job":"mail","state":"paused","error":"receive from email: connection reset","slots":4,"busy":1,"receivers":2,"prefetch":3,"delayed":5,` +
 			`"paused_by":"job","paused_until":"2000-01-01T00:01:00Z","breaker":"half open",` +
 			`"received":2,"done":1,"deleted":1,"retried":0,"dead_lettered":0,"lease_lost":0,"released":0,"extended":0,"uncertain":0,"not_deleted":0,"returned":{"unknown kind":1},` +
 			`"requests":41,"visible":7,"in_flight":1},` +
-			`"gone":{"job":"gone","state":"unavailable","error":"find queue gone: not found","slots":8,"busy":0,"receivers":0,"prefetch":0,"received":0,"done":0,` + zeros + `"requests":0,"visible":null,"in_flight":null},` +
-			`"webhook":{"job":"webhook","state":"starting","slots":8,"busy":0,"receivers":0,"prefetch":0,"received":0,"done":0,` + zeros + `"requests":0,"visible":null,"in_flight":null}}}`
+			`"gone":{"job":"gone","state":"unavailable","error":"find queue gone: not found","slots":8,"busy":0,"receivers":0,"prefetch":0,"delayed":0,"received":0,"done":0,` + zeros + `"requests":0,"visible":null,"in_flight":null},` +
+			`"webhook":{"job":"webhook","state":"starting","slots":8,"busy":0,"receivers":0,"prefetch":0,"delayed":0,"received":0,"done":0,` + zeros + `"requests":0,"visible":null,"in_flight":null}}}`
 		if diff := cmp.Diff(want+"\n", body); diff != "" || status != http.StatusOK {
 			t.Errorf("%d %s", status, diff)
 		}
