@@ -13,10 +13,14 @@ import (
 // goBlock is a fenced block of Go.
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
-// README's job, the test of it and the test with localaws, each in the frame that README leaves out.
+// README's job, the test of it, the producer and the test with localaws, each in the frame that README leaves out.
 const (
 	jobTest = "package greet_test\n\nimport (\n\"testing\"\n\n\"github.com/stationmaster/worker/jobs/greet\"\n" +
 		"\"github.com/stationmaster/worker/jobs/jobstest\"\n\"github.com/stationmaster/worker/retry\"\n)\n\n"
+	producer = "package greet_test\n\nimport (\n\"context\"\n\n\"github.com/aws/aws-sdk-go-v2/aws\"\n\n" +
+		"\"github.com/stationmaster/worker/jobs/greet\"\n\"github.com/stationmaster/worker/publish\"\n)\n\ntype Invited = greet.Invited\n\n" +
+		"func produce(ctx context.Context, cfg aws.Config, many []Invited) (any, []error) {\n"
+	produced   = "\nreturn []any{id, ids}, append(errs, err)\n}\n"
 	serverTest = "package greet_test\n\nimport (\n\"net/http\"\n\"testing\"\n\n\"github.com/aws/aws-sdk-go-v2/aws\"\n" +
 		"\"github.com/aws/aws-sdk-go-v2/credentials\"\n\"github.com/aws/aws-sdk-go-v2/service/sqs\"\n\n" +
 		"\"github.com/stationmaster/worker/localaws\"\n)\n\nfunc TestServer(t *testing.T) {\n"
@@ -31,8 +35,8 @@ func TestTheGoOfREADMEWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := goBlock.FindAllStringSubmatch(string(text), -1)
-	if len(blocks) != 3 {
-		t.Fatalf("README has %d blocks of Go, want the job, its test and localaws", len(blocks))
+	if len(blocks) != 4 {
+		t.Fatalf("README has %d blocks of Go, want the job, its test, the producer and localaws", len(blocks))
 	}
 	top, err := filepath.Abs(root)
 	if err != nil {
@@ -41,9 +45,10 @@ func TestTheGoOfREADMEWorks(t *testing.T) {
 	dir := t.TempDir()
 	over := map[string]string{}
 	for name, source := range map[string]string{
-		"greet.go":       blocks[0][1],
-		"greet_test.go":  jobTest + blocks[1][1],
-		"server_test.go": serverTest + blocks[2][1] + serverUse,
+		"greet.go":         blocks[0][1],
+		"greet_test.go":    jobTest + blocks[1][1],
+		"producer_test.go": producer + blocks[2][1] + produced,
+		"server_test.go":   serverTest + blocks[3][1] + serverUse,
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
