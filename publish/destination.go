@@ -46,11 +46,14 @@ func toQueue(name string) destination {
 
 func (d *destination) where() string { return d.verb + " " + d.name }
 
-// check refuses what can never arrive, before anything is sent.
+// check refuses what can never arrive, before anything is sent, and writes the delay as it travels.
 //
 // More than ten attributes are refused. SNS would take them, and throw the message away without a
 // word at each subscription with raw delivery, because SQS takes ten.
 func (d *destination) check(m *queue.Message) error {
+	if err := d.delay(m); err != nil {
+		return fmt.Errorf("%s: %w", d.where(), err)
+	}
 	if n := len(m.Attributes); n > queue.MaxAttributes {
 		return fmt.Errorf("%s: %w: %d attributes, at most %d; put some into the body", d.where(), queue.ErrRejected, n, queue.MaxAttributes)
 	}

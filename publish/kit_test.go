@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -73,6 +74,15 @@ func (k *kit) client(o publish.Options) *publish.Client {
 		o.Tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(k.spans))
 	}
 	return publish.New(o)
+}
+
+// queues finds the queues of the kit.
+func (k *kit) queues(ctx context.Context, name string) (queue.Sender, error) {
+	url, err := k.api.QueueURL(ctx, name, "")
+	if err != nil {
+		return nil, err
+	}
+	return k.api.Queue(url, awsapi.QueueOptions{}), nil
 }
 
 // received takes what waits in the queue.

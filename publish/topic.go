@@ -65,11 +65,7 @@ func ID(id string) Option {
 		if err := given("id", id); err != nil {
 			return err
 		}
-		text, err := json.Marshal(map[string]string{"id": id})
-		if err != nil {
-			return err
-		}
-		return set(m, queue.StationmasterAttribute, string(text))
+		return mark(m, "id", id)
 	}
 }
 
