@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -22,6 +23,7 @@ type message struct {
 	attributes      []string
 	groupID, dedup  string
 	count           int
+	delay           time.Duration
 	addr            string
 	command, object string
 }
@@ -61,6 +63,7 @@ machine, the message goes to its embedded SNS and SQS.`,
 	f.StringArrayVar(&m.attributes, "attr", nil, "a message attribute `name=value`, type String; may be repeated")
 	f.StringVar(&m.groupID, "group-id", "", "the MessageGroupId: FIFO needs one")
 	f.StringVar(&m.dedup, "dedup-id", "", "the MessageDeduplicationId (FIFO); with --count each has its number behind it")
+	f.DurationVar(&m.delay, "delay", 0, "start it no sooner than in `duration`, at most 12h; not on FIFO")
 	f.IntVar(&m.count, "count", 1, "how many times")
 	f.StringVar(&m.addr, "aws-addr", worker.DefaultDevAddr, "where to look for a dev worker")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -74,6 +77,9 @@ machine, the message goes to its embedded SNS and SQS.`,
 func (s *state) put(ctx context.Context, m *message, to, body string, do put) error {
 	if m.count < 1 {
 		return usagef("", "worker %s: --count %d: must be at least 1", m.command, m.count)
+	}
+	if m.delay < 0 || m.delay > queue.MaxHeld {
+		return usagef("--delay 2h", "worker %s: --delay %v: must be between 0s and %v, for which SQS hides a message", m.command, m.delay, queue.MaxHeld)
 	}
 	filled, err := s.fill(m, body)
 	if err != nil {
@@ -161,7 +167,7 @@ func (s *state) fill(m *message, body string) (queue.Message, error) {
 		}
 		body = strings.TrimSuffix(string(text), "\n")
 	}
-	filled := queue.Message{Body: body, GroupID: m.groupID, DeduplicationID: m.dedup}
+	filled := queue.Message{Body: body, GroupID: m.groupID, DeduplicationID: m.dedup, Delay: m.delay}
 	for _, text := range m.attributes {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok || name == "" {

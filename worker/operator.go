@@ -111,6 +111,10 @@ func (p *Operator) Publish(ctx context.Context, topic string, m queue.Message) (
 
 // Send sends to a queue, given by its key in the configuration or its name.
 func (p *Operator) Send(ctx context.Context, name string, m queue.Message) (id string, err error) {
+	if q, ok := p.loaded.Config.Queues[name]; ok && m.Delay > 0 && q.FIFO {
+		return "", fmt.Errorf("send to %s: delay %v: %w: FIFO has no delay for one message, which would hold up its group; use a standard queue",
+			name, m.Delay, queue.ErrRejected)
+	}
 	id, err = p.client.Send(ctx, name, m)
 	if errors.Is(err, queue.ErrNotFound) {
 		return "", fmt.Errorf("%w; %s", err, p.known("queues", slices.Sorted(maps.Keys(p.loaded.Config.Queues))))
