@@ -44,6 +44,12 @@ func (c *Client) PublishBatch(ctx context.Context, topic string, messages []queu
 	if err != nil {
 		return c.none(messages, err)
 	}
+	d := c.topic(arn)
+	return c.batch(ctx, &d, messages, nil)
+}
+
+// topic is a topic with the way to send batches to it.
+func (c *Client) topic(arn string) destination {
 	d := toTopic(arn)
 	d.pack = topicBytes
 	d.send = func(ctx context.Context, ms []queue.Message) ([]string, []error) {
@@ -52,7 +58,7 @@ func (c *Client) PublishBatch(ctx context.Context, topic string, messages []queu
 		}
 		return oneByOne(ms, d.fifo, func(m queue.Message) (string, error) { return c.o.Topics.Publish(ctx, arn, m) })
 	}
-	return c.batch(ctx, &d, messages)
+	return d
 }
 
 // SendBatch sends any number of messages to a queue, given by name, in requests of up to ten entries and
@@ -70,7 +76,7 @@ func (c *Client) SendBatch(ctx context.Context, name string, messages []queue.Me
 		return c.none(messages, withWay(err, d.permission))
 	}
 	d.pack, d.send = queue.MaxBytes, to.Send
-	return c.batch(ctx, &d, messages)
+	return c.batch(ctx, &d, messages, nil)
 }
 
 func (c *Client) none(messages []queue.Message, err error) ([]string, []error) {
@@ -92,7 +98,8 @@ type run struct {
 	stop   error           // what every further request would be answered
 }
 
-func (c *Client) batch(ctx context.Context, d *destination, messages []queue.Message) ([]string, []error) {
+// batch sends messages within ctx. Each belongs to the trace of ctx, or to that of its own entry of from.
+func (c *Client) batch(ctx context.Context, d *destination, messages []queue.Message, from []context.Context) ([]string, []error) {
 	n := len(messages)
 	r := &run{
 		c: c, d: d, messages: make([]queue.Message, n), spans: make([]trace.Span, n),
@@ -107,10 +114,14 @@ func (c *Client) batch(ctx context.Context, d *destination, messages []queue.Mes
 			r.answer(i, "", err)
 			continue
 		}
-		create, span := c.start(ctx, "create", d)
+		own := ctx //nolint:contextcheck // a caller who shares the request keeps his own trace
+		if from != nil {
+			own = from[i]
+		}
+		create, span := c.start(own, "create", d)
 		r.spans[i] = span
 		d.inject(create, m)
-		if !d.fields && m.TraceHeader != messages[i].TraceHeader {
+		if from == nil && !d.fields && m.TraceHeader != messages[i].TraceHeader {
 			m.TraceHeader, r.late[i] = "", true
 		}
 		if len(chunk) == queue.MaxBatch || size+m.Size() > d.pack || len(chunk) > 0 && !r.share(chunk[0], i) {

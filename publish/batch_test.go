@@ -15,6 +15,7 @@ import (
 
 	"github.com/stationmaster/worker/internal/awsapi"
 	"github.com/stationmaster/worker/internal/tracecarrier"
+	"github.com/stationmaster/worker/jobs"
 	"github.com/stationmaster/worker/localaws"
 	"github.com/stationmaster/worker/publish"
 	"github.com/stationmaster/worker/queue"
@@ -296,3 +297,6 @@ func TestTracingMakesNoMessageTooLarge(t *testing.T) {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }
+
+// A job publishes onwards by the same type.
+var _ = func(env *jobs.Env) publish.Topic[int] { return publish.Topic[int]{Client: env.Publisher, Name: "x"} }

@@ -19,6 +19,7 @@ const topicBytes = 256 << 10
 // destination is a topic or a queue, and how it is spoken to.
 type destination struct {
 	verb, name        string // "publish to", the name that the errors say
+	key               string // tells topics apart
 	operation, system string // of the spans
 	permission        string
 	more              []attribute.KeyValue
@@ -32,7 +33,7 @@ type destination struct {
 func toTopic(arn string) destination {
 	name := arn[strings.LastIndexByte(arn, ':')+1:]
 	return destination{
-		verb: "publish to", name: name, operation: "publish", system: "aws.sns", permission: "sns:Publish",
+		verb: "publish to", name: name, key: arn, operation: "publish", system: "aws.sns", permission: "sns:Publish",
 		more: []attribute.KeyValue{attribute.String("aws.sns.topic.arn", arn)}, fifo: isFIFO(name),
 	}
 }

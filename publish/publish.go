@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"go.opentelemetry.io/otel"
@@ -37,6 +38,10 @@ type Options struct {
 	// Partition, Region and Account make the ARN of a topic given by name. An empty Partition is
 	// "aws".
 	Partition, Region, Account string
+	// Linger, when it is not 0, lets concurrent calls of Publish share requests: each waits up to this
+	// long, at most a second, for others to the same topic. It spares requests where many publish at
+	// once, and costs a lone caller the wait. FIFO topics are not gathered.
+	Linger time.Duration
 	// Tracer makes the spans; nil is OpenTelemetry's global provider.
 	Tracer trace.TracerProvider
 }
@@ -45,6 +50,7 @@ type Options struct {
 type Client struct {
 	o      Options
 	tracer trace.Tracer
+	gather gather
 }
 
 // New makes a Client.
@@ -88,7 +94,10 @@ func (c *Client) Publish(ctx context.Context, topic string, m queue.Message) (st
 	if err != nil {
 		return "", err
 	}
-	d := toTopic(arn)
+	d := c.topic(arn)
+	if c.o.Linger > 0 && !d.fifo {
+		return c.gathered(ctx, &d, m)
+	}
 	return c.one(ctx, &d, m, func(ctx context.Context, m queue.Message) (string, error) { return c.o.Topics.Publish(ctx, arn, m) })
 }
 
