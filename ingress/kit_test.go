@@ -180,7 +180,7 @@ func newKit(t *testing.T, adjust ...func(*ingress.Options)) *kit {
 		Paths: []ingress.Path{{
 			Path: "/hooks/audit", Job: k.job.instance(t), Hooks: k.seen.hooks(),
 			Topics: []ingress.Topic{{
-				ARN: topicARN, Protocol: "https", Endpoint: hookURL, DeadLetters: k.queue("failed"),
+				ARN: topicARN, Protocol: "https", Endpoint: hookURL, DeadLetters: k.failed(),
 				Attributes: map[string]string{
 					"RedrivePolicy":  `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:failed"}`,
 					"DeliveryPolicy": `{"healthyRetryPolicy":{"numRetries":4,"minDelayTarget":2,"maxDelayTarget":30,"backoffFunction":"exponential"}}`,
@@ -198,9 +198,10 @@ func newKit(t *testing.T, adjust ...func(*ingress.Options)) *kit {
 	return k
 }
 
-// queue makes a queue that the topic may send to.
-func (k *kit) queue(name string) *awsapi.Queue {
+// failed makes the queue of the dead letters, which the topic may send to.
+func (k *kit) failed() *awsapi.Queue {
 	k.t.Helper()
+	const name = "failed"
 	arn := "arn:aws:sqs:us-east-1:" + account + ":" + name
 	url, err := k.api.CreateQueue(k.t.Context(), name, map[string]string{
 		"Policy": fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":%q,"Condition":{"ArnEquals":{"aws:SourceArn":%q}}}]}`, arn, topicARN),

@@ -137,10 +137,13 @@ func (h *Handler) run(base context.Context, p *path, r *run, d *queue.Delivery) 
 	ctx, end := context.WithDeadlineCause(base, until, ErrTimeout)
 	defer end()
 	info := jobs.Read(d)
-	info.Queue = p.Path.Path
+	info.Job, info.Queue = p.Job.Name(), p.Path.Path
 	ctx = p.Hooks.started(ctx, d, info)
 	began := time.Now()
-	err := queue.At(p.Job.Run(ctx, []*jobs.Info{info}), 0)
+	err := early(info)
+	if err == nil {
+		err = queue.At(p.Job.Run(ctx, []*jobs.Info{info}), 0)
+	}
 	o := Outcome{Err: err, Took: time.Since(began), Attempt: r.attempt}
 	switch cause := context.Cause(ctx); {
 	case err == nil:
@@ -196,6 +199,26 @@ func (h *Handler) deadLetter(ctx context.Context, p *path, to queue.Sender, d *q
 	defer cancel()
 	return sendDeadLetter(ctx, to, m)
 }
+
+// early refuses a delivery that must not start yet. Nothing can keep it back: SNS would try again by a
+// policy that ends long before most delays do, and lay it down without a reason. As a dead letter it is
+// safe and explained, and its replay runs at once.
+func early(info *jobs.Info) error {
+	if left := time.Until(info.NotBefore); !info.NotBefore.IsZero() && left > time.Second {
+		return retry.Never(&earlyError{left: left.Round(time.Second)})
+	}
+	return nil
+}
+
+// earlyError is the reason of a delivery that came before its time.
+type earlyError struct{ left time.Duration }
+
+func (e *earlyError) Error() string {
+	return fmt.Sprintf("delay %v: an HTTP delivery cannot wait: subscribe a queue to the topic, or publish without a delay", e.left)
+}
+
+// Class names the failure in a dead letter's record.
+func (e *earlyError) Class() string { return "delay_over_http" }
 
 // timeoutError is the failure of an attempt that ran into its timeout.
 type timeoutError struct{ err error }

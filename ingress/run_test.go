@@ -87,7 +87,7 @@ func TestNeverIsADeadLetterWithItsRecord(t *testing.T) {
 		k.job.set(answer(retry.Never(errBoom)))
 		id := k.publish(`{"email":"ada@example.com"}`)
 		synctest.Wait()
-		dead := k.received(k.queue("failed"))
+		dead := k.received(k.failed())
 		if len(dead) != 1 {
 			t.Fatalf("%d dead letters", len(dead))
 		}
@@ -166,7 +166,7 @@ func TestTheWholeLine(t *testing.T) {
 		if len(at) != 5 || at[0] != 0 || at[1] != 2*time.Second || at[4] < 32*time.Second || at[4] > 2*time.Minute {
 			t.Errorf("tried at %v", at)
 		}
-		dead := k.received(k.queue("failed"))
+		dead := k.received(k.failed())
 		if len(dead) != 1 {
 			t.Fatalf("%d dead letters; drops %v", len(dead), k.drops)
 		}
