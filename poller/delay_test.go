@@ -64,13 +64,18 @@ func (d *diary) punctual(t *testing.T, body string, after time.Duration) {
 	}
 }
 
+// waiting is a message that must wait.
+func waiting(d time.Duration, group, body string) queue.Message {
+	text := fmt.Sprintf(`{"id":"job-%s","not_before":%q}`, body, time.Now().Add(d).UTC().Format(time.RFC3339Nano))
+	return queue.Message{Body: fmt.Sprintf("%q", body), GroupID: group, Attributes: map[string]queue.Attribute{
+		queue.StationmasterAttribute: {Type: "String", Text: text},
+	}}
+}
+
 // later sends a message that must wait.
 func (s *station) later(d time.Duration, group, body string) {
 	s.t.Helper()
-	text := fmt.Sprintf(`{"id":"job-%s","not_before":%q}`, body, time.Now().Add(d).UTC().Format(time.RFC3339Nano))
-	m := queue.Message{Body: fmt.Sprintf("%q", body), GroupID: group, Attributes: map[string]queue.Attribute{
-		queue.StationmasterAttribute: {Type: "String", Text: text},
-	}}
+	m := waiting(d, group, body)
 	if _, errs := s.q.Send(s.t.Context(), []queue.Message{m}); errs != nil {
 		s.t.Fatal(errs)
 	}
@@ -104,6 +109,38 @@ func TestADelayedMessageTakesOneHop(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// TestADelayThroughATopic: in the envelope and without it.
+func TestADelayThroughATopic(t *testing.T) {
+	for _, raw := range []string{"true", "false"} {
+		t.Run("raw "+raw, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, job := delaying(t, false)
+				arn, err := s.api.CreateTopic(t.Context(), "invitations", nil, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				policy := `{"Statement":[{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*"}]}`
+				if err := s.api.SetQueueAttributes(t.Context(), s.url, map[string]string{"Policy": policy}); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := s.api.Subscribe(t.Context(), arn, "sqs", "arn:aws:sqs:us-east-1:000000000000:mail", map[string]string{"RawMessageDelivery": raw}); err != nil {
+					t.Fatal(err)
+				}
+				job.began = time.Now()
+				r := start(t, job.handle, s.on)
+				if _, err := s.api.Publish(t.Context(), arn, waiting(6*time.Hour, "", "a")); err != nil {
+					t.Fatal(err)
+				}
+				pass(6*time.Hour + time.Minute)
+				job.punctual(t, "a", 6*time.Hour)
+				equal(t, "changes of visibility", len(s.requests(changeAction)), 1)
+				r.drain()
+				s.holds(0, 0)
+			})
+		})
+	}
 }
 
 // TestADelayOutlivesTheProcess: the one that runs the message knows of the hop from the message alone,
