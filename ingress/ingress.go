@@ -12,7 +12,7 @@
 // SNS tries again after an answer of 500 or more, or none; anything between 300 and 499 is over, and
 // perhaps in no dead-letter queue. So 4xx is for what SNS cannot have meant for this path, and all
 // that may be mended or may pass is 503: it is tried again and ends in the subscription's dead-letter
-// queue.
+// queue. So is a form of signature that this version does not know yet.
 package ingress
 
 import (
@@ -97,7 +97,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.status == http.StatusMethodNotAllowed {
 		header.Set("Allow", http.MethodPost)
 	}
-	if h.isDraining() || a.status >= 400 && a.status < 500 {
+	if h.isDraining() || a.status >= 400 && a.status < 500 || a.stranger {
 		header.Set("Connection", "close") // there is a limit of connections, and none is for strangers
 	}
 	w.WriteHeader(a.status)
@@ -120,6 +120,8 @@ type answer struct {
 	status int
 	err    error // why it is no 200
 	told   bool  // a hook has said so
+	// stranger: it may be tried again, but nothing says that it was SNS who asked.
+	stranger bool
 	// deadLettered: its message failed for good and was sent where it belongs.
 	deadLettered bool
 }

@@ -63,8 +63,16 @@ func (h *Handler) prove(r *http.Request, p *path, body []byte) (*snssign.Message
 	case !ok:
 		return no(http.StatusForbidden, errForeign)
 	}
+	// What SNS may come to write is not refused for good: the message waits in the dead-letter queue for
+	// a worker that knows its form. Whoever invents one gains nothing but that answer.
+	if err := m.Known(); err != nil {
+		return nil, &answer{status: http.StatusServiceUnavailable, err: err, stranger: true}
+	}
 	place, err := topic.place.Certificate(m.SigningCertURL)
-	if err != nil {
+	switch {
+	case errors.Is(err, snssign.ErrForm):
+		return nil, &answer{status: http.StatusServiceUnavailable, err: err, stranger: true}
+	case err != nil:
 		return no(http.StatusForbidden, err)
 	}
 	certificate, err := h.certificates.get(r.Context(), place)

@@ -196,6 +196,7 @@ func TestWhatIsRefused(t *testing.T) {
 		answer func(*http.Request) (*http.Response, error)
 		status int
 		asks   bool // for the certificate
+		closes bool // the connection, though it may be tried again
 	}{
 		"GET":                   {body: good, adjust: func(r *http.Request) { r.Method = http.MethodGet }, status: 405},
 		"PUT":                   {body: good, adjust: func(r *http.Request) { r.Method = http.MethodPut }, status: 405},
@@ -222,22 +223,29 @@ func TestWhatIsRefused(t *testing.T) {
 			return newLetter("m").with("Type", "SubscriptionConfirmation", "Token", "00", "SubscribeURL", "https://evil.example/").sign(t, other).body(t)
 		}, adjust: header("X-Amz-Sns-Message-Type", "SubscriptionConfirmation"), status: 403, asks: true},
 		"a foreign host":         {body: at("https://evil.example" + name), status: 403},
-		"a bucket called sns":    {body: at("https://sns.s3-us-west-2.amazonaws.com" + name), status: 403},
-		"another bucket":         {body: at("https://sns.s3.us-east-1.amazonaws.com" + name), status: 403},
-		"another region":         {body: at("https://sns.eu-west-1.amazonaws.com" + name), status: 403},
+		"a bucket called sns":    {body: at("https://sns.s3-us-west-2.amazonaws.com" + name), status: 503, closes: true},
+		"another bucket":         {body: at("https://sns.s3.us-east-1.amazonaws.com" + name), status: 503, closes: true},
+		"another region":         {body: at("https://sns.eu-west-1.amazonaws.com" + name), status: 503, closes: true},
 		"a port":                 {body: at("https://sns.us-east-1.amazonaws.com:443" + name), status: 403},
 		"a user":                 {body: at("https://sns@evil.example" + name), status: 403},
 		"plain HTTP":             {body: at("http" + strings.TrimPrefix(certificateURL, "https")), status: 403},
-		"another name":           {body: at("https://sns.us-east-1.amazonaws.com/evil.pem"), status: 403},
-		"a query":                {body: at(certificateURL + "?x"), status: 403},
+		"another name":           {body: at("https://sns.us-east-1.amazonaws.com/evil.pem"), status: 503, closes: true},
+		"a query":                {body: at(certificateURL + "?x"), status: 503, closes: true},
 		"no certificate's place": {body: at(""), status: 403},
-		"another key":            {body: func(t testing.TB) []byte { return newLetter("m").sign(t, other).body(t) }, status: 403, asks: true},
-		"a changed message":      {body: changed("Message", "{}"), status: 403, asks: true},
-		"a changed id":           {body: changed("MessageId", "n"), status: 403, asks: true},
-		"a changed time":         {body: changed("Timestamp", "2026-01-01T00:00:00Z"), status: 403, asks: true},
-		"an added subject":       {body: changed("Subject", "x"), status: 403, asks: true},
-		"another version":        {body: changed("SignatureVersion", "1"), status: 403, asks: true},
-		"no signature":           {body: changed("Signature", ""), status: 403, asks: true},
+		"a user at the place":    {body: at("https://sns@sns.us-east-1.amazonaws.com" + name), status: 403},
+		"a suffix in a name":     {body: at("https://sns.us-east-1.amazonaws.com.evil.example" + name), status: 403},
+		"a version to come":      {body: changed("SignatureVersion", "3"), status: 503, closes: true},
+		"no version":             {body: changed("SignatureVersion", ""), status: 503, closes: true},
+		"a version to come, signed elsewhere": {body: func(t testing.TB) []byte {
+			return newLetter("m").with("SignatureVersion", "3", "SigningCertURL", "").sign(t, testKey()).body(t)
+		}, status: 503},
+		"another key":       {body: func(t testing.TB) []byte { return newLetter("m").sign(t, other).body(t) }, status: 403, asks: true},
+		"a changed message": {body: changed("Message", "{}"), status: 403, asks: true},
+		"a changed id":      {body: changed("MessageId", "n"), status: 403, asks: true},
+		"a changed time":    {body: changed("Timestamp", "2026-01-01T00:00:00Z"), status: 403, asks: true},
+		"an added subject":  {body: changed("Subject", "x"), status: 403, asks: true},
+		"another version":   {body: changed("SignatureVersion", "1"), status: 403, asks: true},
+		"no signature":      {body: changed("Signature", ""), status: 403, asks: true},
 		"attributes that are none": {body: func(t testing.TB) []byte {
 			return bytes.Replace(good(t), []byte("{"), []byte(`{"MessageAttributes":1,`), 1)
 		}, status: 503, asks: true},
@@ -263,6 +271,9 @@ func TestWhatIsRefused(t *testing.T) {
 			w := post(t, g, row.body(t), adjust)
 			if w.Code != row.status || g.job.runs() != 0 {
 				t.Errorf("status %d, want %d; %d runs", w.Code, row.status, g.job.runs())
+			}
+			if row.closes && w.Header().Get("Connection") != "close" {
+				t.Error("the connection is kept for a stranger")
 			}
 			if w.Code != 404 && len(g.seen.refusals) != 1 {
 				t.Errorf("told %v", g.seen.refusals)

@@ -14,6 +14,10 @@ import (
 // ErrPlace says that a message names a certificate in a place that is not SNS's.
 var ErrPlace = errors.New("the certificate is not where SNS keeps its own")
 
+// ErrForm says that a message is signed in a form that this worker does not know, and that SNS may come
+// to use: nothing proves it, and nothing proves that it is forged.
+var ErrForm = errors.New("this worker does not know this form, a later version may")
+
 // suffixes are the domains of AWS's partitions. Source: the partitions of the AWS SDK.
 var suffixes = map[string]string{
 	"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn", "aws-eusc": "amazonaws.eu",
@@ -71,13 +75,17 @@ func PlaceAt(endpoint string) (Place, error) {
 }
 
 // Certificate returns the URL to fetch for a SigningCertURL. It is made of the place and of a name of
-// the right form; of what the message says only that name goes into it.
+// the right form; of what the message says only that name goes into it. The error wraps ErrPlace, and
+// ErrForm too where AWS, or the server that stands for it, owns the host that is named.
 func (p Place) Certificate(signingCertURL string) (string, error) {
 	path, ok := strings.CutPrefix(signingCertURL, p.base)
 	if !ok && p.local != nil {
 		path, ok = p.alias(signingCertURL)
 	}
-	if !ok {
+	switch {
+	case !ok && p.local == nil && belowAWS(signingCertURL):
+		return "", fmt.Errorf("%w: it must be below %s: %w", ErrPlace, p.base, ErrForm)
+	case !ok:
 		return "", fmt.Errorf("%w: it must be below %s", ErrPlace, p.base)
 	}
 	name := path
@@ -85,9 +93,16 @@ func (p Place) Certificate(signingCertURL string) (string, error) {
 		name = strings.TrimPrefix(path, "_aws/sns/")
 	}
 	if !fileForm.MatchString(name) {
-		return "", fmt.Errorf("%w: it must be called SimpleNotificationService-(32 hex digits).pem", ErrPlace)
+		return "", fmt.Errorf("%w: it must be called SimpleNotificationService-(32 hex digits).pem: %w", ErrPlace, ErrForm)
 	}
 	return p.base + path, nil
+}
+
+// belowAWS tells a URL that SNS may come to write, of another form of region or domain, from one that it
+// never will. A bucket of anybody is below AWS too, so this says nothing about who wrote the message.
+func belowAWS(signingCertURL string) bool {
+	u, err := url.Parse(signingCertURL)
+	return err == nil && u.Scheme == "https" && u.User == nil && u.Port() == "" && IsAWS(u.Hostname())
 }
 
 // alias takes another name of this machine for the endpoint's, with the same port: a local server is

@@ -193,8 +193,8 @@ func TestVerifyRefusesOtherSigners(t *testing.T) {
 		want   error
 	}{
 		"another key":           {nil, other, now, snssign.ErrSignature},
-		"version 3":             {func(m *snssign.Message) { m.SignatureVersion = "3" }, key(), now, snssign.ErrSignature},
-		"no version":            {func(m *snssign.Message) { m.SignatureVersion = "" }, key(), now, snssign.ErrSignature},
+		"version 3":             {func(m *snssign.Message) { m.SignatureVersion = "3" }, key(), now, snssign.ErrForm},
+		"no version":            {func(m *snssign.Message) { m.SignatureVersion = "" }, key(), now, snssign.ErrForm},
 		"no signature":          {func(m *snssign.Message) { m.Signature = "" }, key(), now, snssign.ErrSignature},
 		"no base64":             {func(m *snssign.Message) { m.Signature = "*" }, key(), now, snssign.ErrSignature},
 		"a certificate expired": {nil, key(), now.Add(2 * time.Hour), snssign.ErrCertificate},

@@ -50,22 +50,29 @@ func (m *Message) Text() string {
 // it would take a second preimage of SHA-1.
 var algorithms = map[string]x509.SignatureAlgorithm{"1": x509.SHA1WithRSA, "2": x509.SHA256WithRSA}
 
-// Verify proves that the owner of the certificate signed this message. The error wraps ErrSignature or
-// ErrCertificate.
+// Known returns an error that wraps ErrForm for a SignatureVersion that Verify has no algorithm for.
+func (m *Message) Known() error {
+	if _, known := algorithms[m.SignatureVersion]; !known {
+		return fmt.Errorf("its SignatureVersion must be 1 or 2: %w", ErrForm)
+	}
+	return nil
+}
+
+// Verify proves that the owner of the certificate signed this message. The error wraps ErrSignature,
+// ErrCertificate or ErrForm.
 func (m *Message) Verify(c *x509.Certificate, now time.Time) error {
 	if now.Before(c.NotBefore) || now.After(c.NotAfter) {
 		return fmt.Errorf("%w: it is valid from %s to %s; is this machine's clock right?", ErrCertificate,
 			c.NotBefore.UTC().Format(time.RFC3339), c.NotAfter.UTC().Format(time.RFC3339))
 	}
-	algorithm, known := algorithms[m.SignatureVersion]
-	if !known {
-		return fmt.Errorf("%w: its SignatureVersion must be 1 or 2", ErrSignature)
+	if err := m.Known(); err != nil {
+		return err
 	}
 	signature, err := base64.StdEncoding.DecodeString(m.Signature)
 	if err != nil || len(signature) == 0 {
 		return fmt.Errorf("%w: it is no base64", ErrSignature)
 	}
-	if err := c.CheckSignature(algorithm, []byte(m.Text()), signature); err != nil {
+	if err := c.CheckSignature(algorithms[m.SignatureVersion], []byte(m.Text()), signature); err != nil {
 		return fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	return nil
