@@ -36,7 +36,7 @@ still take messages.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o := s.workerOptions()
 		o.Flags = overrides()
-		return s.observed(cmd.Context(), o, func(ctx context.Context) (err error) {
+		return s.observed(cmd.Context(), o, func(ctx context.Context, o worker.Options) (err error) {
 			dev, err := worker.StartDev(ctx, o, worker.DevOptions{Addr: addr, Nasty: nasty, Arrived: s.arrived()})
 			if err != nil {
 				return err

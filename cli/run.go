@@ -36,7 +36,7 @@ Exit codes: 0 done, 1 something failed or a job was abandoned, 2 wrong usage or 
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o := s.workerOptions()
 		o.Flags, o.UntilEmpty = overrides(), untilEmpty
-		return s.observed(cmd.Context(), o, func(ctx context.Context) (err error) {
+		return s.observed(cmd.Context(), o, func(ctx context.Context, o worker.Options) (err error) {
 			w, err := worker.New(ctx, o)
 			if err != nil {
 				return err
@@ -52,7 +52,7 @@ Exit codes: 0 done, 1 something failed or a job was abandoned, 2 wrong usage or 
 // workerFlags are the settings that a flag can change; what was not given changes nothing.
 func (s *state) workerFlags(cmd *cobra.Command) func() map[string]any {
 	keys := map[string]string{"admin-addr": "admin.addr", "drain-timeout": "worker.drain_timeout", "log-level": "worker.log_level"}
-	cmd.Flags().String("admin-addr", "", "where /livez, /readyz and /status listen (off for nowhere)")
+	cmd.Flags().String("admin-addr", "", "where /livez, /readyz, /status and /metrics listen (off for nowhere)")
 	cmd.Flags().String("drain-timeout", "", "how long running jobs may go on after the first signal")
 	cmd.Flags().String("log-level", "", "debug, info, warn or error")
 	return func() map[string]any {
@@ -66,13 +66,14 @@ func (s *state) workerFlags(cmd *cobra.Command) func() map[string]any {
 	}
 }
 
-// observed runs something with OpenTelemetry's SDK installed, if the environment asks for it.
-func (s *state) observed(ctx context.Context, o worker.Options, do func(context.Context) error) error {
-	shutdown, err := telemetry.Setup(ctx, telemetry.SetupOptions{
+// observed runs something with OpenTelemetry's SDK installed, as far as the environment asks for it.
+func (s *state) observed(ctx context.Context, o worker.Options, do func(context.Context, worker.Options) error) error {
+	scrape, shutdown, err := telemetry.Setup(ctx, telemetry.SetupOptions{
 		Lookup: s.lookup, Version: o.Version, Log: slog.New(slog.NewTextHandler(s.stderr, nil)),
 	})
 	if err == nil {
-		err = do(ctx)
+		o.Metrics = scrape
+		err = do(ctx, o)
 	}
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), telemetryFlush)
 	defer cancel()

@@ -40,6 +40,10 @@ type Options struct {
 	TextHandler func(to io.Writer, level slog.Leveler) slog.Handler
 	// Version goes into /status and into failure records.
 	Version string
+	// Metrics answers GET /metrics on the admin port; nil: nothing does. The worker measures through
+	// the global meter provider of OpenTelemetry, so it is for whoever installs that to say how its
+	// metrics are read. The worker command installs one.
+	Metrics http.Handler
 	// UntilEmpty ends Run by itself once its queues are empty.
 	UntilEmpty bool
 	// NoPlugins loads no plugins, so that no foreign code runs. What the configuration says of jobs that

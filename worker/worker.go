@@ -93,7 +93,10 @@ func New(ctx context.Context, o Options) (*Worker, error) {
 
 // observe makes what watches the worker.
 func (w *Worker) observe(context.Context) (err error) {
-	w.watch, err = telemetry.New(telemetry.Options{Log: w.log, Version: w.o.Version})
+	w.watch, err = telemetry.New(telemetry.Options{Log: w.log, Version: w.o.Version, Metrics: w.o.Metrics})
+	if err == nil {
+		w.ends = append(w.ends, w.watch.Close)
+	}
 	return err
 }
 
@@ -169,7 +172,7 @@ func (w *Worker) open(ctx context.Context) error {
 		label := s.label()
 		w.stations = append(w.stations, &station{
 			spec: s, w: w, log: w.log.With("queue", s.queue.Name, "job", label),
-			seen: w.watch.Queue(telemetry.QueueOptions{Name: s.queue.Name, Job: label, Slots: s.slots}),
+			seen: w.watch.Queue(telemetry.QueueOptions{Name: s.queue.Name, Job: label, Slots: s.slots, FIFO: s.fifo}),
 		})
 	}
 	return errors.Join(faults...)

@@ -7,12 +7,15 @@ import (
 	"time"
 )
 
-// Handler answers the admin port: /livez, /readyz and /status. None of them changes anything.
+// Handler answers the admin port: /livez, /readyz, /status and /metrics. None of them changes anything.
 func (t *Telemetry) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", t.serveLive)
 	mux.HandleFunc("GET /readyz", t.serveReady)
 	mux.HandleFunc("GET /status", t.serveStatus)
+	if t.metrics != nil {
+		mux.Handle("GET /metrics", t.metrics)
+	}
 	return mux
 }
 

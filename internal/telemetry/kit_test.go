@@ -114,6 +114,14 @@ func (k *kit) measured(t *testing.T) map[string]float64 {
 				for _, p := range data.DataPoints {
 					points[m.Name+" "+p.Attributes.Encoded(plain{})] = p.Sum
 				}
+			case metricdata.Gauge[int64]:
+				for _, p := range data.DataPoints {
+					points[m.Name+" "+p.Attributes.Encoded(plain{})] = float64(p.Value)
+				}
+			case metricdata.Gauge[float64]:
+				for _, p := range data.DataPoints {
+					points[m.Name+" "+p.Attributes.Encoded(plain{})] = p.Value
+				}
 			default:
 				t.Errorf("metric %s is a %T", m.Name, data)
 			}

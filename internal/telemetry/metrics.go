@@ -41,7 +41,8 @@ func newInstruments(m metric.Meter) (instruments, error) {
 type attributes struct {
 	spanName string
 	span     trace.SpanStartEventOption
-	queue    metric.MeasurementOption
+	named    metric.MeasurementOption // the queue alone
+	queue    metric.MeasurementOption // receiving from it
 	outcomes map[string]metric.MeasurementOption
 }
 
@@ -53,6 +54,7 @@ func newAttributes(o QueueOptions, system attribute.KeyValue) attributes {
 	a := attributes{
 		spanName: "process " + o.Name,
 		span:     trace.WithAttributes(append(process[:4:4], semconv.MessagingOperationTypeProcess)...),
+		named:    metric.WithAttributeSet(attribute.NewSet(base...)),
 		queue:    metric.WithAttributeSet(attribute.NewSet(append(base[:2:2], semconv.MessagingOperationName("receive"))...)),
 		outcomes: map[string]metric.MeasurementOption{},
 	}

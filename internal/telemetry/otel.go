@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -29,9 +30,11 @@ type SetupOptions struct {
 	Log *slog.Logger
 }
 
-// Setup installs OpenTelemetry's SDK as the global one when the standard variables name where to
-// export to, and does nothing otherwise. Shutdown flushes within bounds; it is never nil.
-func Setup(ctx context.Context, o SetupOptions) (shutdown func(context.Context) error, err error) {
+// Setup installs OpenTelemetry's SDK as the global one: for metrics, which the handler answers to
+// Prometheus, and which are exported too when the standard variables name where to; for traces only
+// then. The handler is nil when OTEL_SDK_DISABLED is true. Shutdown flushes within bounds; it is
+// never nil.
+func Setup(ctx context.Context, o SetupOptions) (scrape http.Handler, shutdown func(context.Context) error, err error) {
 	var stops []func(context.Context) error
 	shutdown = func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, flushTimeout)
@@ -42,9 +45,8 @@ func Setup(ctx context.Context, o SetupOptions) (shutdown func(context.Context) 
 		}
 		return errors.Join(errs...)
 	}
-	traces, metrics := o.wants("TRACES"), o.wants("METRICS")
-	if !traces && !metrics {
-		return shutdown, nil
+	if o.disabled() {
+		return nil, shutdown, nil
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		o.Log.LogAttrs(context.WithoutCancel(ctx), slog.LevelWarn, "telemetry", slog.Any("err", err))
@@ -53,27 +55,33 @@ func Setup(ctx context.Context, o SetupOptions) (shutdown func(context.Context) 
 		resource.WithAttributes(semconv.ServiceName("stationmaster-worker"), semconv.ServiceVersion(o.Version)),
 		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
 	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
-		return shutdown, fmt.Errorf("describe this process for OpenTelemetry: %w", err)
+		return nil, shutdown, fmt.Errorf("describe this process for OpenTelemetry: %w", err)
 	}
-	if traces {
+	if o.wants("TRACES") {
 		exporter, err := autoexport.NewSpanExporter(ctx)
 		if err != nil {
-			return shutdown, o.fault("TRACES", err)
+			return nil, shutdown, o.fault("TRACES", err)
 		}
 		provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
 		otel.SetTracerProvider(provider)
 		stops = append(stops, provider.Shutdown)
 	}
-	if metrics {
-		reader, err := autoexport.NewMetricReader(ctx)
-		if err != nil {
-			return shutdown, o.fault("METRICS", err)
-		}
-		provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(about))
-		otel.SetMeterProvider(provider)
-		stops = append(stops, provider.Shutdown)
+	reader, scrape, err := newScrape(o.Log)
+	if err != nil {
+		return nil, shutdown, err
 	}
-	return shutdown, nil
+	metrics := []sdkmetric.Option{sdkmetric.WithReader(reader), sdkmetric.WithResource(about)}
+	if o.wants("METRICS") {
+		exporting, err := autoexport.NewMetricReader(ctx)
+		if err != nil {
+			return nil, shutdown, o.fault("METRICS", err)
+		}
+		metrics = append(metrics, sdkmetric.WithReader(exporting))
+	}
+	provider := sdkmetric.NewMeterProvider(metrics...)
+	otel.SetMeterProvider(provider)
+	stops = append(stops, provider.Shutdown)
+	return scrape, shutdown, nil
 }
 
 // fault names the exporter that was asked for: the SDK does not.
@@ -85,12 +93,18 @@ func (o *SetupOptions) fault(signal string, err error) error {
 	return fmt.Errorf("export %s: %w; check the OTEL_* variables", strings.ToLower(signal), err)
 }
 
+// disabled says whether nothing is to be measured at all.
+func (o *SetupOptions) disabled() bool {
+	v, _ := o.Lookup("OTEL_SDK_DISABLED")
+	return strings.EqualFold(v, "true")
+}
+
 // wants says whether a signal is to be exported: an endpoint or an exporter is named for it, and
 // nothing turns it off.
 func (o *SetupOptions) wants(signal string) bool {
 	get := func(name string) string { v, _ := o.Lookup(name); return v }
 	exporter := get("OTEL_" + signal + "_EXPORTER")
-	if get("OTEL_SDK_DISABLED") == "true" || exporter == "none" {
+	if exporter == "none" {
 		return false
 	}
 	return exporter != "" || get("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || get("OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT") != ""

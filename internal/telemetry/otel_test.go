@@ -56,7 +56,7 @@ func setup(t *testing.T, environ map[string]string) (b *book, err error) {
 		t.Setenv(name, value) // the exporters read the rest of them
 	}
 	b = &book{}
-	shutdown, err := telemetry.Setup(t.Context(), telemetry.SetupOptions{
+	_, shutdown, err := telemetry.Setup(t.Context(), telemetry.SetupOptions{
 		Version: "v1.2.3", Log: slog.New(slog.NewJSONHandler(b, nil)),
 		Lookup: func(name string) (string, bool) { v, ok := environ[name]; return v, ok },
 	})

@@ -143,6 +143,7 @@ func TestTheAdminPortOnlyTells(t *testing.T) {
 		{http.MethodPost, "/status", 405, ""},
 		{http.MethodDelete, "/livez", 405, ""},
 		{http.MethodGet, "/", 404, ""},
+		{http.MethodGet, "/metrics", 404, ""}, // no SDK is installed that could be read
 		{http.MethodGet, "/livez/x", 404, ""},
 	} {
 		w := httptest.NewRecorder()

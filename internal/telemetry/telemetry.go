@@ -3,16 +3,17 @@
 //
 //	poller.Hooks ──▶ Queue ──┬─▶ slog       one record per failure, successes at debug
 //	                         ├─▶ counters   GET /status
-//	                         └─▶ OTel API   a process span per delivery, linked to its producer
+//	                         └─▶ OTel API   a process span per delivery, linked to its producer; metrics
 //
 // It logs neither bodies nor receipt handles. OpenTelemetry is used through its API alone, so that
-// a program that embeds a worker brings its own SDK; Setup installs one for the worker command when
-// the standard variables ask for it.
+// a program that embeds a worker brings its own SDK; Setup installs one for the worker command, whose
+// metrics are there to be scraped, and exports what the standard variables ask for.
 package telemetry
 
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,8 @@ type Options struct {
 	// Tracers and Meters are nil for the global providers of OpenTelemetry.
 	Tracers trace.TracerProvider
 	Meters  metric.MeterProvider
+	// Metrics answers GET /metrics; nil: nothing does.
+	Metrics http.Handler
 }
 
 // Telemetry observes one worker. It is safe for concurrent use.
@@ -50,6 +53,8 @@ type Telemetry struct {
 	version     string
 	started     time.Time
 	state       atomic.Value // string
+	metrics     http.Handler
+	stop        func() error
 
 	mu        sync.Mutex
 	queues    []*Queue
@@ -67,17 +72,24 @@ func New(o Options) (*Telemetry, error) {
 	if o.Meters == nil {
 		o.Meters = otel.GetMeterProvider()
 	}
-	made, err := newInstruments(o.Meters.Meter(scope))
+	meter := o.Meters.Meter(scope)
+	made, err := newInstruments(meter)
 	if err != nil {
 		return nil, err
 	}
 	t := &Telemetry{
 		log: o.Log, tracer: o.Tracers.Tracer(scope), instruments: made,
-		version: o.Version, started: time.Now(),
+		version: o.Version, started: time.Now(), metrics: o.Metrics,
 	}
 	t.state.Store("starting")
+	if t.stop, err = t.observe(meter); err != nil {
+		return nil, err
+	}
 	return t, nil
 }
+
+// Close ends what the meter provider reads: a global one outlives the worker.
+func (t *Telemetry) Close() error { return t.stop() }
 
 // SetState says what the whole worker is doing: "starting", "running", "draining", "stopped".
 func (t *Telemetry) SetState(state string) { t.state.Store(state) }
@@ -86,6 +98,7 @@ func (t *Telemetry) SetState(state string) { t.state.Store(state) }
 type QueueOptions struct {
 	Name, Job string
 	Slots     int
+	FIFO      bool
 }
 
 // Source answers for a queue that has been opened.
