@@ -154,10 +154,10 @@ func TestADelayOutlivesTheProcess(t *testing.T) {
 				cut := s.and(func(o *poller.Options) { o.CutPolls = true }) // or a drain brings it once more
 				s.later(d, "", "a")
 				r := start(t, job.handle, cut)
-				pass(d - 20*time.Second)
+				pass(d - 5*time.Second)
 				r.drain()
 				again := start(t, job.handle, cut)
-				pass(25 * time.Second)
+				pass(10 * time.Second)
 				if d < queue.MaxHeld {
 					again.drain() // between the tries too
 					again = start(t, job.handle, cut)
