@@ -2,7 +2,9 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +30,7 @@ AWS is not asked.`,
 			case mermaid:
 				s.printf("%s", mermaidOf(n))
 			default:
-				s.printf("%s", drawingOf(n))
+				s.printf("%s", drawingOf(n, s.pageWidth()))
 			}
 			return nil
 		},
@@ -37,35 +39,91 @@ AWS is not asked.`,
 	return cmd
 }
 
-// drawingOf is the map for a terminal.
-func drawingOf(n *worker.Network) string {
-	var b strings.Builder
-	for _, t := range n.Topics {
-		fmt.Fprintf(&b, "◉ %s%s\n", t.Name, about(map[string]bool{"FIFO": t.FIFO, "somebody else's": !t.Ours}))
-		drawTracks(&b, t.Tracks)
-	}
-	if len(n.Sidings) > 0 {
-		b.WriteString("○ no topic leads here\n")
-		drawTracks(&b, n.Sidings)
-	}
-	if b.Len() == 0 {
-		return "the configuration has no topics and no queues\n"
-	}
-	b.WriteString("\n◉ station: topic   ─▶ track: subscription   ⌂ yard: dead-letter queue\n")
-	return b.String()
+// drawing is the map for a terminal, no line of it wider than width.
+type drawing struct {
+	strings.Builder
+	width int
 }
 
-func drawTracks(b *strings.Builder, tracks []worker.MapTrack) {
+// together is a space that a line is not broken at.
+const together = "\u00a0"
+
+// drawingOf is the map for a terminal of so many columns.
+func drawingOf(n *worker.Network, width int) string {
+	d := &drawing{width: width}
+	for _, t := range n.Topics {
+		d.line("◉ ", "  ", t.Name+about(map[string]bool{"FIFO": t.FIFO, "somebody else's": !t.Ours}))
+		d.tracks(t.Tracks)
+	}
+	if len(n.Sidings) > 0 {
+		d.WriteString("○ no topic leads here\n")
+		d.tracks(n.Sidings)
+	}
+	if d.Len() == 0 {
+		return "the configuration has no topics and no queues\n"
+	}
+	legend, between := []string{"◉ station: topic", "─▶ track: subscription", "⌂ yard: dead-letter queue"}, "   "
+	if utf8.RuneCountInString(strings.Join(legend, between)) > width {
+		between = "\n"
+	}
+	d.WriteString("\n" + strings.Join(legend, between) + "\n")
+	return d.String()
+}
+
+func (d *drawing) tracks(tracks []worker.MapTrack) {
 	for i, t := range tracks {
 		fork, beside := "├─▶ ", "│   "
 		if i == len(tracks)-1 {
 			fork, beside = "└─▶ ", "    "
 		}
-		b.WriteString(fork + endOf(t) + "\n")
+		d.line(fork, beside, endOf(t))
 		for _, line := range linesOf(t) {
-			b.WriteString(beside + "  " + line + "\n")
+			d.line(beside+"  ", beside+"    ", line)
 		}
 	}
+}
+
+// line writes text behind lead, and what has no room there behind under, which is not shorter. A filter
+// goes on below; a name that is too long loses its middle, for its ends tell it from others.
+func (d *drawing) line(lead, under, text string) {
+	room := d.width - utf8.RuneCountInString(under)
+	d.WriteString(lead)
+	at, fresh := utf8.RuneCountInString(lead), true
+	next := func() {
+		d.WriteString("\n" + under)
+		at, fresh = d.width-room, true
+	}
+	for word := range strings.SplitSeq(text, " ") {
+		w := []rune(strings.ReplaceAll(word, together, " "))
+		if len(w) > room && w[0] != '{' {
+			w = withoutMiddle(w, room)
+		}
+		for len(w) > room { // a filter
+			if !fresh {
+				next()
+			}
+			d.WriteString(string(w[:room]))
+			w = w[room:]
+			next()
+		}
+		switch {
+		case fresh:
+		case at+1+len(w) > d.width:
+			next()
+		default:
+			d.WriteByte(' ')
+			at++
+		}
+		d.WriteString(string(w))
+		at, fresh = at+len(w), false
+	}
+	d.WriteByte('\n')
+}
+
+// withoutMiddle shortens a name to n runes.
+func withoutMiddle(name []rune, n int) []rune {
+	head := (n - 1) / 2
+	return slices.Concat(name[:head], []rune("…"), name[len(name)-(n-1-head):])
 }
 
 // endOf is what a track leads to, and who is there.
@@ -75,10 +133,10 @@ func endOf(t worker.MapTrack) string {
 		text = t.Protocol + " " + t.To
 	}
 	if t.Job != "" {
-		text += " ──▶ job " + t.Job
+		text += " ──▶" + together + "job" + together + t.Job
 	}
 	if t.Slots > 0 {
-		text += fmt.Sprintf(" × %d", t.Slots)
+		text += fmt.Sprintf(together+"×"+together+"%d", t.Slots)
 	}
 	return text + about(map[string]bool{"raw": t.Raw, "served by this worker": t.Ours && t.Protocol != "sqs", "somebody else's": !t.Ours})
 }
