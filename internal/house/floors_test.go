@@ -44,6 +44,7 @@ var floors = []room{
 	{pattern: "ingress", floor: 3},
 	{pattern: "dlqreplay", floor: 3},
 	{pattern: "publish", floor: 3},
+	{pattern: "schedule", floor: 3},
 
 	{pattern: "internal/awsapi", floor: 2},
 	{pattern: "internal/config", floor: 2},
