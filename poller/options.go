@@ -3,6 +3,7 @@ package poller
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/stationmaster/worker/jobs"
@@ -65,6 +66,9 @@ type Options struct {
 	// that has gone: on AWS what a cut poll brought stays hidden for the visibility timeout.
 	CutPolls bool
 	Hooks    Hooks
+	// Random draws the jitter of retries, from 0 up to and without 1, and is called from many goroutines;
+	// nil is math/rand. A test that draws 1 gets the bound of each delay.
+	Random func() float64
 	// Build and Host go into dead letters.
 	Build, Host string
 }
@@ -105,6 +109,9 @@ func (o *Options) fill() {
 	}
 	if o.UnknownGrace == 0 {
 		o.UnknownGrace = DefaultUnknownGrace
+	}
+	if o.Random == nil {
+		o.Random = rand.Float64
 	}
 	if o.Retry == (retry.Policy{}) {
 		o.Retry = retry.Default

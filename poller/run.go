@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"math/rand/v2"
 	"time"
 
 	"github.com/stationmaster/worker/deadletter"
@@ -163,7 +162,7 @@ func (p *Poller) failed(c contexts, a try, o *Outcome, report func(Why)) {
 	now := time.Now()
 	o.Decision = p.o.Retry.Decide(retry.Failure{
 		Err: o.Err, Attempt: o.Attempt, Held: now.Sub(a.d.Received), Now: now,
-	}, rand.Float64())
+	}, p.o.Random())
 	report("")
 	switch o.Decision.Action {
 	case retry.DeadLetter:

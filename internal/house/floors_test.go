@@ -79,7 +79,7 @@ var anywhere = []string{"localaws", "jobs/jobstest", "internal/theirs"}
 var sdkServices = []string{"internal/awsapi", "bench"}
 
 // sdkCore may import the rest of the SDK: aws.Config is how credentials come in.
-var sdkCore = []string{"internal/awsapi", "bench", "worker", "publish", "examples/api"}
+var sdkCore = []string{"internal/awsapi", "bench", "worker", "publish", "jobs/jobstest", "examples/api"}
 
 // lookup finds the room of a package, given as its path below the module's root.
 func lookup(plan []room, pkg string) (room, bool) {
