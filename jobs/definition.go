@@ -115,6 +115,9 @@ func (d *Definition) Settings() any { return d.settings() }
 // TakesBatches reports whether the job is a batch job.
 func (d *Definition) TakesBatches() bool { return d.batch > 1 }
 
+// Timeout returns the bound of one attempt that the job asks for; 0 when it asks for none.
+func (d *Definition) Timeout() time.Duration { return d.timeout }
+
 // AsksBeforeReplay reports whether a dead letter of the job is replayed only with consent.
 func (d *Definition) AsksBeforeReplay() bool { return d.askReplay }
 

@@ -3,12 +3,15 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/stationmaster/worker/doctor"
 	"github.com/stationmaster/worker/internal/awsapi"
 	"github.com/stationmaster/worker/internal/config"
+	"github.com/stationmaster/worker/jobs"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
 )
@@ -37,7 +40,7 @@ func (p *Operator) Examine(ctx context.Context, c Checkup) (*doctor.Report, erro
 		return nil, withWay(err)
 	}
 	o := doctor.Options{
-		Topology: wanted, State: state, Work: workOf(p.loaded.Config), Drain: p.loaded.Config.Worker.DrainTimeout, Grace: c.Grace,
+		Topology: wanted, State: state, Work: workOf(p.loaded.Config, p.jobs), Drain: p.loaded.Config.Worker.DrainTimeout, Grace: c.Grace,
 		Samples: c.Samples, Local: p.settle == 0,
 	}
 	if !o.Local {
@@ -60,11 +63,11 @@ func (p *Operator) Examine(ctx context.Context, c Checkup) (*doctor.Report, erro
 }
 
 // workOf is how the worker treats its queues, by their names.
-func workOf(c config.Config) map[string]doctor.Work {
+func workOf(c config.Config, registered *jobs.Registry) map[string]doctor.Work {
 	all := make(map[string]doctor.Work, len(c.Queues))
 	for key, q := range c.Queues {
 		w := doctor.Work{
-			Timeout: q.Timeout, Visibility: q.VisibilityTimeout, Wait: q.WaitTime, Attempts: max(q.Retry.Attempts, 1), Slots: q.Slots,
+			Timeout: timeoutOf(q, registered), Visibility: q.VisibilityTimeout, Wait: q.WaitTime, Attempts: max(q.Retry.Attempts, 1), Slots: q.Slots,
 			ByAttribute: strings.HasPrefix(q.Kind, "attribute:"),
 		}
 		for attempt := 1; attempt < w.Attempts; attempt++ {
@@ -73,6 +76,26 @@ func workOf(c config.Config) map[string]doctor.Work {
 		all[queueOf(key, q).Name] = w
 	}
 	return all
+}
+
+// timeoutOf is what bounds one attempt on a queue: its own timeout, or the longest that its jobs ask for. It
+// is 0 where nothing does, or where nobody here knows.
+func timeoutOf(q config.Queue, registered *jobs.Registry) (longest time.Duration) {
+	if q.Timeout > 0 {
+		return q.Timeout
+	}
+	names := slices.Collect(maps.Values(q.Jobs))
+	if q.Job != "" {
+		names = append(names, q.Job)
+	}
+	for _, name := range names {
+		d, known := registered.Lookup(name)
+		if !known || d.Timeout() == 0 {
+			return 0
+		}
+		longest = max(longest, d.Timeout())
+	}
+	return longest
 }
 
 // keys asks KMS, once for each key.

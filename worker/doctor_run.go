@@ -116,7 +116,7 @@ func (w *Worker) examine(ctx context.Context) (*doctor.Report, *topology.State, 
 		return nil, nil, err
 	}
 	r, err := doctor.Examine(ctx, doctor.Options{
-		Topology: w.wanted, State: state, Work: workOf(w.loaded.Config), Drain: w.drainFor, Brief: true, Local: true,
+		Topology: w.wanted, State: state, Work: workOf(w.loaded.Config, w.o.Jobs), Drain: w.drainFor, Brief: true, Local: true,
 	})
 	return r, state, err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stationmaster/worker/internal/awsapi"
 	"github.com/stationmaster/worker/internal/config"
+	"github.com/stationmaster/worker/jobs"
 	"github.com/stationmaster/worker/publish"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
@@ -28,6 +29,7 @@ type Operator struct {
 	Dev bool
 
 	loaded  *config.Loaded
+	jobs    *jobs.Registry
 	cfg     aws.Config
 	api     *awsapi.Client
 	account topology.Account
@@ -47,7 +49,7 @@ func OpenOperator(ctx context.Context, o Options, devAddr string) (*Operator, er
 }
 
 func openOperator(ctx context.Context, o *Options, loaded *config.Loaded, devAddr string) (*Operator, error) {
-	p := &Operator{loaded: loaded}
+	p := &Operator{loaded: loaded, jobs: o.Jobs}
 	cfg, err := p.config(ctx, o, devAddr)
 	if err != nil {
 		return nil, err
