@@ -19,6 +19,7 @@ of the configuration, and nothing else:
 
   worker       receives, settles and dead-letters, and verifies what it stands on
   operator     looks at everything and changes nothing: plan and doctor
+  canary       the operator who also runs doctor --canary: makes and deletes queues and topics of its own
   replayer     empties dead-letter queues into the queues that they came from
   provisioner  applies the topology; with --prune it may also delete
   publisher    publishes to the topics

@@ -47,6 +47,7 @@ func TestEachCommandNeedsNoMoreThanItsRole(t *testing.T) {
 		{"provisioner", []string{"topology", "apply"}, ExitDone},
 		{"provisioner", []string{"topology", "apply"}, ExitDone},
 		{"operator", []string{"topology", "plan", "--prune"}, ExitDone},
+		{"canary", []string{"doctor", "--canary"}, -1},
 		{"publisher", []string{"publish", "orders", `{"n":1}`, "--count", "3"}, ExitDone},
 		{"worker", []string{"run", "--until-empty"}, ExitDone},
 		{"replayer", []string{"replay-dlq"}, -1},
@@ -77,6 +78,7 @@ func TestEachCommandNeedsNoMoreThanItsRole(t *testing.T) {
 				actions[use[0]] = true
 				d := policy.Evaluate(iampolicy.Request{
 					Principal: iampolicy.Principal{AWS: "arn:aws:iam::000000000000:role/r"}, Action: use[0], Resource: use[1], Time: time.Now(),
+					Context: map[string][]string{"sns:Endpoint": {"arn:aws:sqs:us-east-1:000000000000:stationmaster-canary-x"}},
 				})
 				if !d.Allowed {
 					t.Errorf("it needs %s on %s: %s", use[0], use[1], d.Why)

@@ -67,11 +67,10 @@ type Proof struct {
 }
 
 const (
-	canaryName = "stationmaster-canary-"
-	marker     = "stationmaster_canary"
-	canaries   = 8 // at once
-	cleanup    = 30 * time.Second
-	again      = 15 * time.Second // until it is published once more
+	marker   = "stationmaster_canary"
+	canaries = 8 // at once
+	cleanup  = 30 * time.Second
+	again    = 15 * time.Second // until it is published once more
 )
 
 // Prove sends a canary along each line of the topology that is subscribed.
@@ -128,9 +127,9 @@ func (f *flight) fly(ctx context.Context) {
 // name is that of the canary's queue or topic: of the same kind as the real one.
 func (f *flight) name(real string) string {
 	if isFIFO(real) {
-		return canaryName + f.id + ".fifo"
+		return topology.CanaryPrefix + f.id + ".fifo"
 	}
-	return canaryName + f.id
+	return topology.CanaryPrefix + f.id
 }
 
 // prepare makes the queue, and what is subscribed to it.

@@ -15,6 +15,9 @@ const (
 	WorkerRole = "worker"
 	// OperatorRole looks at everything and changes nothing: plan, map and doctor.
 	OperatorRole = "operator"
+	// CanaryRole is the operator's that also sends canaries: doctor --canary makes queues, topics and
+	// subscriptions of its own, and deletes them.
+	CanaryRole = "canary"
 	// ReplayerRole empties dead-letter queues into the queues that they came from.
 	ReplayerRole = "replayer"
 	// ProvisionerRole applies the topology.
@@ -25,8 +28,11 @@ const (
 
 // Roles are all of them.
 func Roles() []string {
-	return []string{WorkerRole, OperatorRole, ReplayerRole, ProvisionerRole, PublisherRole}
+	return []string{WorkerRole, OperatorRole, CanaryRole, ReplayerRole, ProvisionerRole, PublisherRole}
 }
+
+// CanaryPrefix begins the names of the queues and topics that a canary makes for itself.
+const CanaryPrefix = "stationmaster-canary-"
 
 // MaxPolicy is how many characters a managed policy of IAM may have, white space not counted. Source:
 // "IAM and AWS STS quotas", IAM User Guide.
@@ -55,6 +61,9 @@ func (t Topology) Policy(role string, account Account, prune bool) (string, erro
 		w.worker()
 	case OperatorRole:
 		w.operator()
+	case CanaryRole:
+		w.operator()
+		w.canary()
 	case ReplayerRole:
 		w.replayer()
 	case ProvisionerRole:
@@ -217,6 +226,21 @@ func (w *permissions) operator() {
 		w.lookForUnwanted()
 	}
 	w.keys("LookAtKeys", slices.Concat(w.queueKeys(nil), w.topicKeys()), "kms:DescribeKey", "kms:GetKeyPolicy")
+}
+
+// canary lets make and delete what has the name of a canary, and subscribe nothing else: whoever has the role
+// must not have the topics delivered to himself. IAM cannot confine sns:Unsubscribe. Source: "Actions,
+// resources, and condition keys for Amazon SNS", Service Authorization Reference.
+func (w *permissions) canary() {
+	a := w.layout.account
+	queues, topics := []string{a.QueueARN(CanaryPrefix + "*")}, []string{a.TopicARN(CanaryPrefix + "*")}
+	w.allow("MakeCanaryQueues", queues, "sqs:CreateQueue", "sqs:SetQueueAttributes", "sqs:ReceiveMessage", "sqs:DeleteQueue")
+	w.allow("MakeCanaryTopics", topics, "sns:CreateTopic", "sns:DeleteTopic")
+	w.allow("SendCanaries", slices.Concat(w.topics, topics), "sns:Publish")
+	w.allow("SubscribeCanaries", slices.Concat(w.topics, topics), "sns:Subscribe")
+	w.all[len(w.all)-1].Condition = map[string]map[string][]string{"StringLike": {"sns:Endpoint": queues}}
+	w.allow("UnsubscribeCanaries", everywhere, "sns:Unsubscribe")
+	w.keys("UseKeys", slices.Concat(w.queueKeys(nil), w.topicKeys()), "kms:Decrypt", "kms:GenerateDataKey*")
 }
 
 // lookForUnwanted is what Unwanted asks of queues and topics that nobody has named.

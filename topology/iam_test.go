@@ -297,7 +297,7 @@ func TestPoliciesOfKeysAndRoles(t *testing.T) {
 			}
 		}
 	}
-	if _, err := want.Policy("admin", account, false); err == nil || !strings.Contains(err.Error(), "one of worker, operator, replayer, provisioner, publisher") {
+	if _, err := want.Policy("admin", account, false); err == nil || !strings.Contains(err.Error(), "one of worker, operator, canary, replayer, provisioner, publisher") {
 		t.Errorf("error %v", err)
 	}
 }
