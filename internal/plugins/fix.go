@@ -22,7 +22,7 @@ func fix(ours, theirs *debug.BuildInfo, file, pkg string) string {
 	case pkg == "" || holder == "" || there[holder] == "":
 		return build
 	case version == there[holder] || !strings.HasPrefix(version, "v") || holder == theirs.Main.Path:
-		return "build the worker and the plugin from the same sources: " + build
+		return "build the worker again, then the plugin, from the same sources: " + build
 	default:
 		return "go get " + holder + "@" + version + " && " + build
 	}

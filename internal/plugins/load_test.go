@@ -68,7 +68,7 @@ func TestAPluginOfOtherSourcesIsExplained(t *testing.T) {
 	}
 	for _, want := range []string{
 		"does not fit this worker: package github.com/stationmaster/worker/retry differs: module github.com/stationmaster/worker is (devel) in both, and not the same sources",
-		"mend it with: build the worker and the plugin from the same sources: worker jobs build ./internal/plugins/testdata/other -o " + file,
+		"mend it with: build the worker again, then the plugin, from the same sources: worker jobs build ./internal/plugins/testdata/other -o " + file,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\ndoes not say %q", err, want)

@@ -10,8 +10,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// What a million requests cost in dollars, in us-east-1, before the volume discounts, as read in
-// November 2026: https://aws.amazon.com/sqs/pricing/ is where AWS says it.
+// What a million requests cost in dollars, in us-east-1, before the volume discounts, as others
+// cited it in 2026: https://aws.amazon.com/sqs/pricing/ is where AWS says it.
 const (
 	standardPerMillion = 0.40
 	fifoPerMillion     = 0.50
