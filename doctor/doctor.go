@@ -42,10 +42,12 @@ type Options struct {
 
 // Work is how the worker treats one queue.
 type Work struct {
-	// Timeout of one attempt, 0 when there is none. Visibility is sent with each receive, 0 when the
-	// queue's own holds.
+	// Timeout of one attempt, the longest when the queue has several jobs; 0 when none has one.
+	// Visibility is sent with each receive, 0 when the queue's own holds.
 	Timeout, Visibility, Wait time.Duration
-	Attempts                  int
+	// Unbounded: one of its jobs has no timeout, though another has.
+	Unbounded bool
+	Attempts  int
 	// Retries is the longest that all delays between the attempts can take.
 	Retries time.Duration
 	Slots   int

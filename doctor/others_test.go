@@ -182,12 +182,15 @@ func faults() map[string]fault {
 			setSub("RedrivePolicy", `{"deadLetterTargetArn":"`+other.ARN+`"}`)(s, nil)
 		}},
 
-		"Q-01":              {code: "Q-01", alter: set("mail", "RedrivePolicy", "")},
-		"Q-02 once":         {code: "Q-02", alter: set("mail", "RedrivePolicy", `{"deadLetterTargetArn":"`+dlqARN+`","maxReceiveCount":"1"}`)},
-		"Q-02 no room":      {code: "Q-02", alter: set("mail", "RedrivePolicy", `{"deadLetterTargetArn":"`+dlqARN+`","maxReceiveCount":7}`)},
-		"Q-03 cycles":       {code: "Q-03", alter: withWork(func(w *doctor.Work) { w.Visibility = 8 * time.Hour })},
-		"Q-03 retries":      {code: "Q-03", alter: withWork(func(w *doctor.Work) { w.Retries = 5 * 24 * time.Hour })},
-		"Q-04":              {code: "Q-04", alter: withWork(func(w *doctor.Work) { w.Visibility = 5 * time.Second })},
+		"Q-01":         {code: "Q-01", alter: set("mail", "RedrivePolicy", "")},
+		"Q-02 once":    {code: "Q-02", alter: set("mail", "RedrivePolicy", `{"deadLetterTargetArn":"`+dlqARN+`","maxReceiveCount":"1"}`)},
+		"Q-02 no room": {code: "Q-02", alter: set("mail", "RedrivePolicy", `{"deadLetterTargetArn":"`+dlqARN+`","maxReceiveCount":7}`)},
+		"Q-03 cycles":  {code: "Q-03", alter: withWork(func(w *doctor.Work) { w.Visibility = 8 * time.Hour })},
+		"Q-03 retries": {code: "Q-03", alter: withWork(func(w *doctor.Work) { w.Retries = 5 * 24 * time.Hour })},
+		"Q-04":         {code: "Q-04", alter: withWork(func(w *doctor.Work) { w.Visibility = 5 * time.Second })},
+		"Q-04 unbounded": {code: "Q-04", alter: withWork(func(w *doctor.Work) {
+			w.Visibility, w.Timeout, w.Unbounded = 5*time.Second, time.Second, true
+		})},
 		"Q-05":              {code: "Q-05", alter: withWork(func(w *doctor.Work) { w.Timeout = 12 * time.Hour })},
 		"Q-06":              {code: "Q-06", alter: set("mail-dlq", "MessageRetentionPeriod", "345600")},
 		"Q-06 both at most": {code: "Q-06", alter: set("mail", "MessageRetentionPeriod", "1209600")},

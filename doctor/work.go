@@ -60,23 +60,27 @@ func (e *examiner) lease(q *topology.QueueState, w Work) {
 		lease, _ = seconds(q.Attributes, attrVisibility)
 		sent = "the queue's own"
 	}
-	if lease >= leastLease || w.Timeout > 0 && w.Timeout < lease {
+	if lease >= leastLease || w.Timeout > 0 && !w.Unbounded && w.Timeout < lease {
 		return
 	}
 	e.find(Finding{
 		Code: "Q-04", Subject: "queue " + q.Name, Queues: []string{q.Name},
-		Evidence: []string{attrVisibility + " " + human(lease) + ", " + sent + "; it is extended every " + human(lease/2), "timeout of the job: " + orNone(w.Timeout)},
+		Evidence: []string{attrVisibility + " " + human(lease) + ", " + sent + "; it is extended every " + human(lease/2), "timeout of the job: " + w.bound()},
 		Happens:  "it is handled twice at the same time when one request to extend it is slow",
 		Mend:     Mend{Text: "set visibility_timeout to 30s or more", AWS: []string{setQueue(q.URL, map[string]string{attrVisibility: "30"})}},
 	})
 	e.speakOf(q.Name, attrVisibility)
 }
 
-func orNone(d time.Duration) string {
-	if d == 0 {
+// bound says how long an attempt may take.
+func (w Work) bound() string {
+	switch {
+	case w.Timeout == 0:
 		return "none"
+	case w.Unbounded:
+		return human(w.Timeout) + ", and none of another job"
 	}
-	return human(d)
+	return human(w.Timeout)
 }
 
 // room is what must be left between the worker's attempts and SQS's count: crashes, deploys and lost

@@ -67,22 +67,24 @@ func workOf(c config.Config, registered *jobs.Registry) map[string]doctor.Work {
 	all := make(map[string]doctor.Work, len(c.Queues))
 	for key, q := range c.Queues {
 		w := doctor.Work{
-			Timeout: timeoutOf(q, registered), Visibility: q.VisibilityTimeout, Wait: q.WaitTime, Attempts: max(q.Retry.Attempts, 1), Slots: q.Slots,
+			Visibility: q.VisibilityTimeout, Wait: q.WaitTime, Attempts: max(q.Retry.Attempts, 1), Slots: q.Slots,
 			ByAttribute: strings.HasPrefix(q.Kind, "attribute:"),
 		}
 		for attempt := 1; attempt < w.Attempts; attempt++ {
 			w.Retries += q.Retry.Bound(attempt)
 		}
+		w.Timeout, w.Unbounded = timeoutOf(q, registered)
 		all[queueOf(key, q).Name] = w
 	}
 	return all
 }
 
 // timeoutOf is what bounds one attempt on a queue: its own timeout, or the longest that its jobs ask for. It
-// is 0 where nothing does, or where nobody here knows.
-func timeoutOf(q config.Queue, registered *jobs.Registry) (longest time.Duration) {
+// is 0 where nothing does; unbounded tells whether one of its jobs has none, or none that is known here,
+// though another has.
+func timeoutOf(q config.Queue, registered *jobs.Registry) (longest time.Duration, unbounded bool) {
 	if q.Timeout > 0 {
-		return q.Timeout
+		return q.Timeout, false
 	}
 	names := slices.Collect(maps.Values(q.Jobs))
 	if q.Job != "" {
@@ -91,11 +93,12 @@ func timeoutOf(q config.Queue, registered *jobs.Registry) (longest time.Duration
 	for _, name := range names {
 		d, known := registered.Lookup(name)
 		if !known || d.Timeout() == 0 {
-			return 0
+			unbounded = true
+			continue
 		}
 		longest = max(longest, d.Timeout())
 	}
-	return longest
+	return longest, unbounded && longest > 0
 }
 
 // keys asks KMS, once for each key.

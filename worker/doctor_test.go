@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -244,4 +245,59 @@ func TestUntilEmptyDoesNotWaitForAStoppedQueue(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A job's own timeout counts where the queue's configuration has none, the longest of several, and one job
+// without any leaves the queue without: Q-04 and Q-05.
+func TestTimeoutOfAJobIsExamined(t *testing.T) {
+	const single, kinds = `job = "slow"`, "kind = \"attribute:kind\"\njobs = { a = \"slow\", b = \"quick\", c = \"other\" }"
+	const theirs = "\nmanage = false" // 5 s is less than the configuration takes
+	for name, c := range map[string]struct {
+		queue              string
+		slow, quick, other time.Duration
+		want               []string
+	}{
+		"too long":                   {queue: single, slow: 12 * time.Hour, want: []string{"Q-05"}},
+		"queue's goes first":         {queue: single + "\ntimeout = \"20s\"", slow: 12 * time.Hour},
+		"none":                       {queue: single + theirs, want: []string{"Q-04"}},
+		"within the lease":           {queue: single + theirs, slow: 4 * time.Second},
+		"beyond the lease":           {queue: single + theirs, slow: 5 * time.Second, want: []string{"Q-04"}},
+		"longest of several":         {queue: kinds, slow: 12 * time.Hour, quick: time.Second, other: time.Second, want: []string{"Q-05"}},
+		"longest, and one has none":  {queue: kinds, slow: 12 * time.Hour, quick: time.Second, want: []string{"Q-05"}},
+		"several within the lease":   {queue: kinds + theirs, slow: 4 * time.Second, quick: time.Second, other: time.Second},
+		"one of several without any": {queue: kinds + theirs, slow: 4 * time.Second, quick: time.Second, want: []string{"Q-04"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newShop(t, "[admin]\naddr = \"off\"\n[queues.mail]\n"+c.queue+"\n")
+				s.o.Jobs = jobs.NewRegistry()
+				for job, timeout := range map[string]time.Duration{"slow": c.slow, "quick": c.quick, "other": c.other} {
+					jobs.AddTo(s.o.Jobs, job, func(context.Context, *jobs.Message[string]) error { return nil }, jobs.Timeout(timeout))
+				}
+				if _, err := s.api.CreateQueue(t.Context(), "mail", map[string]string{"VisibilityTimeout": "5"}, nil); err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(c.queue, theirs) {
+					s.apply()
+				}
+				p, err := worker.OpenOperator(t.Context(), s.o, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := p.Examine(t.Context(), worker.Checkup{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, f := range r.Findings {
+					if f.Code == "Q-04" || f.Code == "Q-05" {
+						got = append(got, f.Code)
+					}
+				}
+				if !slices.Equal(got, c.want) {
+					t.Errorf("found %q, want %q: %v", got, c.want, r.Findings)
+				}
+			})
+		})
+	}
 }
