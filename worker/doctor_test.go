@@ -158,32 +158,6 @@ func TestQueueThatWouldLoseMessagesIsStopped(t *testing.T) {
 }
 
 // [worker] verify tells it otherwise.
-// A job may say itself how long an attempt takes: the doctor counts with that where the queue says nothing.
-func TestTheTimeoutOfAJobCounts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newShop(t, strings.ReplaceAll(twoQueues, "job = \"note\"\n[queues.bill]", "job = \"slow\"\n[queues.bill]\ntimeout = \"20s\""))
-		jobs.AddTo(s.o.Jobs, "slow", func(context.Context, *jobs.Message[string]) error { return nil }, jobs.Timeout(12*time.Hour))
-		s.apply()
-		p, err := worker.OpenOperator(t.Context(), s.o, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := p.Examine(t.Context(), worker.Checkup{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var found []string
-		for _, f := range r.Findings {
-			if f.Code == "Q-05" {
-				found = append(found, f.Subject+": "+strings.Join(f.Evidence, ", "))
-			}
-		}
-		if len(found) != 1 || !strings.HasPrefix(found[0], "queue mail: timeout 12h and") {
-			t.Errorf("found %q, want the queue whose job takes 12 hours and no other", found)
-		}
-	})
-}
-
 func TestVerifyIsConfigured(t *testing.T) {
 	for how, says := range map[string]bool{"warn": true, "off": false} {
 		t.Run(how, func(t *testing.T) {
