@@ -149,10 +149,8 @@ func (j *judging) judge(l *candidate) (v verdict, err error) {
 			v.skip, v.text = why, text
 		}
 	}
-	if j.Begun != nil {
-		if run, yes := j.Begun(l.MessageID); yes {
-			skip(SkipBegun, run)
-		}
+	if run, yes := j.Begun[l.MessageID]; yes {
+		skip(SkipBegun, run)
 	}
 	if j.MaxDeaths > 0 && l.Deaths() > j.MaxDeaths {
 		skip(SkipExhausted, "")

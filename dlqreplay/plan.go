@@ -32,9 +32,8 @@ type Judge struct {
 	To func(l *Letter) (*Destination, error)
 	// Asks reports that replays of a job need consent; nil: none do.
 	Asks func(job string) bool
-	// Begun names the run that has begun to send a message, given by its MessageId, and has not ended; nil:
-	// there is none. That run, resumed, knows what it has sent.
-	Begun func(messageID string) (run string, yes bool)
+	// Begun names, by MessageId, the run that has begun to send a message and has not ended: see Store.Begun.
+	Begun map[string]string
 	// Limit is the most that are chosen, oldest first; 0 is no limit.
 	Limit int
 	// BreakOrder, of a FIFO queue, replays also what follows something that is not replayed.

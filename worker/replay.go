@@ -182,18 +182,12 @@ type Judging struct {
 // Judge makes the judge of a plan. Destinations are looked for with ctx.
 func (r *Replay) Judge(ctx context.Context, j Judging) dlqreplay.Judge {
 	judge := dlqreplay.Judge{
-		MaxDeaths: j.MaxDeaths, Limit: j.Limit, BreakOrder: j.BreakOrder,
+		MaxDeaths: j.MaxDeaths, Limit: j.Limit, BreakOrder: j.BreakOrder, Begun: j.Begun,
 		To: func(l *dlqreplay.Letter) (*dlqreplay.Destination, error) { return r.destinationOf(ctx, l, j.File) },
 		Asks: func(job string) bool {
 			d, ok := r.o.Jobs.Lookup(job)
 			return ok && d.AsksBeforeReplay() && !j.Agreed[job]
 		},
-	}
-	if len(j.Begun) > 0 {
-		judge.Begun = func(messageID string) (string, bool) {
-			run, yes := j.Begun[messageID]
-			return run, yes
-		}
 	}
 	if j.Check {
 		judge.Check = r.check
