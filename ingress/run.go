@@ -204,8 +204,8 @@ func (h *Handler) deadLetter(ctx context.Context, p *path, to queue.Sender, d *q
 // policy that ends long before most delays do, and lay it down without a reason. As a dead letter it is
 // safe and explained, and its replay runs at once.
 func early(info *jobs.Info) error {
-	if left := time.Until(info.NotBefore); !info.NotBefore.IsZero() && left > time.Second {
-		return retry.Never(&earlyError{left: left.Round(time.Second)})
+	if now := time.Now(); queue.Early(info.NotBefore, now) {
+		return retry.Never(&earlyError{left: info.NotBefore.Sub(now).Round(time.Second)})
 	}
 	return nil
 }

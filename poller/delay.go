@@ -10,9 +10,6 @@ import (
 )
 
 const (
-	// early is how much too early a delayed message may start: SQS hides for whole seconds, and clocks
-	// differ, so that without it a message could be hidden again and again.
-	early = time.Second
 	// hopAhead is how long before its time a first receive must have been to be taken for one that only
 	// hid the message. It is by SQS's clock, and must not count out what a fast clock here has started.
 	hopAhead = 5 * time.Second
@@ -51,8 +48,7 @@ func (it *item) readDelay(d *queue.Delivery) {
 // delayed reports whether an item must wait for its time. One whose time is too far ahead does not: it is
 // dead-lettered.
 func (it *item) delayed() bool {
-	at := it.info.NotBefore
-	return !at.IsZero() && !it.far && time.Until(at) > early
+	return !it.far && queue.Early(it.info.NotBefore, time.Now())
 }
 
 // hop hides an item until its time, untouched.

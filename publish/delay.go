@@ -8,9 +8,6 @@ import (
 	"github.com/stationmaster/worker/queue"
 )
 
-// notBefore is the key of the time in the JSON of the stationmaster attribute; queue.NotBefore reads it.
-const notBefore = "not_before"
-
 // Delay lets a message start no sooner than d from now, at most 12 hours. Send leaves up to 15 minutes to
 // SQS. Anything else waits in its queue, hidden by the worker that receives it, where it counts as in
 // flight: of those a standard queue has at most 120,000. It takes one of the ten attributes. An HTTP
@@ -30,7 +27,7 @@ func NotBefore(t time.Time) Option {
 		if d := time.Until(t); d > queue.MaxHeld {
 			return &queue.DelayTooLongError{Delay: d.Round(time.Second)}
 		}
-		return mark(m, notBefore, t.UTC().Format(time.RFC3339Nano))
+		return mark(m, queue.NotBeforeKey, t.UTC().Format(time.RFC3339Nano))
 	}
 }
 
@@ -79,7 +76,7 @@ func (d *destination) delay(m *queue.Message) error {
 		return NotBefore(time.Now().Add(left))(m)
 	}
 	m.Delay = left
-	return forget(m, notBefore)
+	return forget(m, queue.NotBeforeKey)
 }
 
 // forget takes one key out of the stationmaster attribute.

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// notBefore is the key, in the JSON of the stationmaster attribute, of the time before which a message
+// NotBeforeKey is the key, in the JSON of the stationmaster attribute, of the time before which a message
 // must not start: RFC 3339, UTC.
-const notBefore = "not_before"
+const NotBeforeKey = "not_before"
 
 // NotBefore is when a delivery may start at the earliest, as its producer wrote it; zero when any time
 // will do. What stands outside an SNS envelope outweighs what stands inside: a dead letter carries its
@@ -18,7 +18,7 @@ func NotBefore(d *Delivery) time.Time {
 	if _, written := d.Attributes[StationmasterAttribute]; written {
 		return writtenTime(d.Attributes)
 	}
-	if !strings.Contains(d.Body, notBefore) { // most bodies are decided without parsing them
+	if !strings.Contains(d.Body, NotBeforeKey) { // most bodies are decided without parsing them
 		return time.Time{}
 	}
 	n, enveloped := ReadNotification(d.Body)
@@ -36,7 +36,7 @@ func NotBeforeOf(d *Delivery, n Notification, enveloped bool) time.Time {
 // writtenTime reads the time; one that cannot be read is none.
 func writtenTime(attributes map[string]Attribute) time.Time {
 	a, has := attributes[StationmasterAttribute]
-	if !has || !strings.Contains(a.Text, notBefore) {
+	if !has || !strings.Contains(a.Text, NotBeforeKey) {
 		return time.Time{}
 	}
 	var written struct {
@@ -51,6 +51,10 @@ func writtenTime(attributes map[string]Attribute) time.Time {
 	}
 	return t
 }
+
+// Early reports whether a message may not start yet. SQS hides for whole seconds, and clocks differ: up to
+// one second before its time it may, or it could be kept back again and again.
+func Early(notBefore, now time.Time) bool { return notBefore.Sub(now) > time.Second }
 
 // DelayTooLongError says why a message cannot wait for as long as it was told to.
 type DelayTooLongError struct{ Delay time.Duration }
