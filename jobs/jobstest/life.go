@@ -64,8 +64,8 @@ type Life struct {
 // over hours take milliseconds, and a job that waits takes no time at all. So Live must not be called in a
 // bubble, and what the job talks to over sockets answers while the clock stands still.
 //
-// Retries follow Policy. A worker draws each delay between half of its bound and the bound itself; here it
-// is the bound, so that a time table can be expected to the second. The job is set up once. Options that
+// Retries follow Policy. A worker draws each delay below its bound; here it is the bound itself, so that a
+// time table can be expected to the second. The job is set up once. Options that
 // are of one delivery (Attempt, Sent) have no meaning here.
 //
 // That the job cannot be set up, or that the message has not ended after four days, ends the test.
@@ -89,11 +89,6 @@ type living struct {
 	dead  bool
 	ended chan struct{}
 }
-
-// wire is the server as an HTTP client.
-type wire struct{ http.RoundTripper }
-
-func (w wire) Do(r *http.Request) (*http.Response, error) { return w.RoundTrip(r) }
 
 func (l *living) run(t *testing.T, s *setup, d *jobs.Definition, body any) {
 	t.Helper()
@@ -161,7 +156,7 @@ func (l *living) watch(t *testing.T, p *poller.Poller, dlq *awsapi.Queue) {
 // queues makes the queue of the job and its dead-letter queue.
 func queues(ctx context.Context, server *localaws.Server, policy retry.Policy) (work, dlq *awsapi.Queue, err error) {
 	api := awsapi.New(aws.Config{
-		Region: "us-east-1", BaseEndpoint: aws.String("http://jobstest.test"), HTTPClient: wire{server.Transport()},
+		Region: "us-east-1", BaseEndpoint: aws.String("http://jobstest.test"), HTTPClient: &http.Client{Transport: server.Transport()},
 		Credentials: credentials.NewStaticCredentialsProvider("jobstest", "jobstest", ""),
 	}, awsapi.Options{})
 	dead, err := api.CreateQueue(ctx, queueName+"-dlq", nil, nil)
