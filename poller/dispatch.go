@@ -49,8 +49,8 @@ func (p *Poller) dispatch(c contexts, ds []queue.Delivery, probe uint64, started
 	}
 }
 
-// route finds the job of an item; what asks for too long a delay has none. Options.Route reads what producers write: when it panics the kind
-// of this message is unknown, and nothing else is wrong.
+// route finds the job of an item; what asks for too long a delay has none. Options.Route reads what
+// producers write: when it panics the kind of this message is unknown, and nothing else is wrong.
 func (p *Poller) route(c contexts, it *item) (instance *jobs.Instance, known bool) {
 	if it.far {
 		return nil, false
