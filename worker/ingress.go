@@ -106,9 +106,9 @@ func (w *Worker) paths() []ingress.Path {
 		if !known {
 			n = len(all)
 			at[s.Endpoint] = n
-			e := w.watch.Endpoint(telemetry.QueueOptions{Name: s.Endpoint, Job: s.Job, Slots: ingress.DefaultSlots})
+			e := w.watch.Endpoint(telemetry.QueueOptions{Name: s.Endpoint, Job: s.Job, Slots: *s.Slots})
 			w.endpoints[s.Endpoint] = e
-			all = append(all, ingress.Path{Path: s.Endpoint, Job: w.instances[s.Job], Slots: ingress.DefaultSlots, Hooks: e.Hooks()})
+			all = append(all, ingress.Path{Path: s.Endpoint, Job: w.instances[s.Job], Slots: *s.Slots, Hooks: e.Hooks()})
 		}
 		all[n].Topics = append(all[n].Topics, ingress.Topic{
 			ARN: want.TopicARN, Attributes: want.Attributes, Protocol: want.Protocol, Endpoint: want.Endpoint,
@@ -226,7 +226,7 @@ func hooksOf(c config.Config, t topology.Topology) []Hook {
 		if !known {
 			n = len(all)
 			at[s.Endpoint] = n
-			all = append(all, Hook{Path: s.Endpoint, URL: c.Ingress.URL(s.Endpoint), Job: s.Job, Slots: ingress.DefaultSlots, Topics: []string{}, DLQs: []string{}})
+			all = append(all, Hook{Path: s.Endpoint, URL: c.Ingress.URL(s.Endpoint), Job: s.Job, Slots: *s.Slots, Topics: []string{}, DLQs: []string{}})
 		}
 		all[n].Topics = append(all[n].Topics, t.Subscriptions[i].Topic)
 		if dlq := t.Subscriptions[i].DLQ; dlq != "" {

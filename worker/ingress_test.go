@@ -116,6 +116,7 @@ func (r *running) end() {
 // endpointStatus is what /status says of a path.
 type endpointStatus struct {
 	State         string
+	Slots, Busy   int
 	Received      int
 	Done          int
 	Retried       int

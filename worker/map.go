@@ -76,7 +76,7 @@ func Map(o Options) (*Network, error) {
 func trackOf(c config.Config, s config.Subscription) MapTrack {
 	t := MapTrack{Protocol: s.Protocol, To: topology.Shown(s.Endpoint), FilterOn: s.FilterOn, Raw: s.Raw, Job: s.Job}
 	if s.Served() {
-		t.To, t.Ours = c.Ingress.URL(s.Endpoint), true
+		t.To, t.Ours, t.Slots = c.Ingress.URL(s.Endpoint), true, *s.Slots
 	}
 	if len(s.Filter) > 0 {
 		if text, err := json.Marshal(s.Filter); err == nil {

@@ -16,7 +16,7 @@ func (c *checker) queue(path, key string, q Queue) {
 	c.work(path, q)
 	c.address(path, q)
 	c.tags(path, q.Tags)
-	between(c, path+".slots", q.Slots, 1, 10_000)
+	between(c, path+".slots", q.Slots, 1, mostSlots)
 	if q.Prefetch != Auto {
 		between(c, path+".prefetch", q.Prefetch, 0, 10_000)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func (c *checker) subscriptions() {
-	by, jobs := map[string]string{}, map[string]string{}
+	by, served := map[string]string{}, map[string]Subscription{}
 	for i, s := range c.config.Subscriptions {
 		path := at("subscriptions", i)
 		c.topic(path+".topic", s.Topic)
@@ -17,7 +17,7 @@ func (c *checker) subscriptions() {
 			c.deliveryDLQ(path+".dlq", s)
 		}
 		c.own(path, s)
-		c.samePath(path, s, jobs)
+		c.samePath(path, s, served)
 		c.filter(path, s)
 		id := s.Topic + " → " + s.Endpoint
 		if before, twice := by[s.Protocol+id]; twice && s.Endpoint != "" {

@@ -61,18 +61,21 @@ func (c *checker) web(at string, s Subscription) {
 	}
 }
 
-// samePath finds paths that two jobs would share. Each is also served below the path of the public URL,
+// samePath finds paths that two jobs, or two numbers of slots, would share. Each is also served below the path of the public URL,
 // which whoever passes requests on may or may not take away.
-func (c *checker) samePath(at string, s Subscription, jobs map[string]string) {
+func (c *checker) samePath(at string, s Subscription, served map[string]Subscription) {
 	if !s.Served() {
 		return
 	}
-	job, twice := jobs[s.Endpoint]
-	if twice && job != s.Job {
-		c.addf(at+".job", "%q is not that of another subscription of %s, %q: give it a path of its own", s.Job, s.Endpoint, job)
+	before, twice := served[s.Endpoint]
+	if twice && before.Job != s.Job {
+		c.addf(at+".job", "%q is not that of another subscription of %s, %q: give it a path of its own", s.Job, s.Endpoint, before.Job)
 	}
-	jobs[s.Endpoint] = s.Job
-	for other := range jobs {
+	if twice && *before.Slots != *s.Slots {
+		c.addf(at+".slots", "%d is not that of another subscription of %s, %d: a path has its slots once; keep one of the two", *s.Slots, s.Endpoint, *before.Slots)
+	}
+	served[s.Endpoint] = s
+	for other := range served {
 		for _, two := range [][2]string{{other, s.Endpoint}, {s.Endpoint, other}} {
 			if below := c.config.Ingress.below(two[0]); below != two[0] && below == two[1] {
 				c.addf(at+".endpoint", "%q is where %s is served too, below the path of ingress.public_url: give one of them another name", two[1], two[0])
@@ -120,6 +123,15 @@ func (c *checker) served(at string, s Subscription) {
 		c.addf(at+".job", "is for a path of this worker only: a queue's job stands in its [queues] table")
 	case s.Job != "" && s.known():
 		c.addf(at+".job", `is for a path of this worker only (endpoint = "/hooks/audit"): remove it`)
+	}
+	switch {
+	case s.Slots == nil:
+	case s.Served():
+		between(c, at+".slots", *s.Slots, 1, mostSlots)
+	case s.Protocol == "sqs":
+		c.addf(at+".slots", "is for a path of this worker only: a queue's slots stand in its [queues] table")
+	case s.known():
+		c.addf(at+".slots", `is for a path of this worker only (endpoint = "/hooks/audit"): remove it`)
 	}
 	if s.Resubscribe && !s.Served() && s.known() {
 		c.addf(at+".resubscribe", "is for a path of this worker only: remove it")

@@ -158,6 +158,9 @@ const (
 	// leaveRoom is how far max_receive_count stays above the attempts by default, leastRoom the
 	// least: deploys and crashes use up receives that were no attempts.
 	leaveRoom, leastRoom = 10, 3
+	// usualSlots is how many deliveries to a path are handled at once, mostSlots the most that a path or
+	// a queue may have.
+	usualSlots, mostSlots = 8, 10_000
 	// mostReceives is what SQS allows in a redrive policy.
 	mostReceives = 1000
 	// ownRetention is what SQS gives a new queue. A queue that is there may have more, and shortening

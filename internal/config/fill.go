@@ -37,6 +37,26 @@ func fill(c *Config) {
 	for i := range c.Subscriptions {
 		c.Subscriptions[i].fill(c)
 	}
+	c.fillSlots()
+}
+
+// fillSlots gives a path the slots that one of its subscriptions names, or the usual ones.
+func (c *Config) fillSlots() {
+	slots := map[string]*int{}
+	for _, s := range c.Subscriptions {
+		if s.Served() && slots[s.Endpoint] == nil {
+			slots[s.Endpoint] = s.Slots
+		}
+	}
+	for i, s := range c.Subscriptions {
+		if s.Served() && s.Slots == nil {
+			n := usualSlots
+			if given := slots[s.Endpoint]; given != nil {
+				n = *given
+			}
+			c.Subscriptions[i].Slots = &n
+		}
+	}
 }
 
 func (q *Queue) fill(key string) {

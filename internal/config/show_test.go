@@ -119,6 +119,7 @@ smtp_addr = "127.0.0.1:1025"
 		{"subscriptions[0].raw", "false", "default"},
 		{"subscriptions[0].resubscribe", "false", "default"},
 		{"subscriptions[0].role", "", "default"},
+		{"subscriptions[0].slots", "", "default"},
 		{"subscriptions[0].topic", "t", file},
 		{"topics.t.arn", "", "default"},
 		{"topics.t.content_based_deduplication", "false", "default"},

@@ -20,6 +20,9 @@ type Subscription struct {
 
 	// Job handles what is delivered to a path.
 	Job string `config:"job"`
+	// Slots is how many deliveries to a path are handled at once; nil when it is no path of ours. All
+	// subscriptions of one path have the same.
+	Slots *int `config:"slots"`
 	// Resubscribe subscribes a path again when somebody has ended its subscription.
 	Resubscribe bool `config:"resubscribe"`
 	// Delivery is how deliveries by HTTP are tried again; nil is SNS's own way.

@@ -52,6 +52,12 @@ func TestFaultsOfEndpointsAndAttributes(t *testing.T) {
 		{"two jobs of a path", public + topic + "[topics.u]\n" + hook + strings.NewReplacer(`"t"`, `"u"`, `"webhook"`, `"email"`).Replace(hook), `is not that of another subscription of /hooks/audit`},
 		{"path below the public one", public + topic + hook + strings.Replace(hook, "/hooks", "/in/hooks", 1), `subscriptions[1].endpoint: "/in/hooks/audit" is where /hooks/audit is served too`},
 		{"raw path", public + topic + hook + "raw = true", `subscriptions[0].raw: is true, and a raw delivery by HTTP carries no signature`},
+		{"no slots", public + topic + hook + "slots = 0", `subscriptions[0].slots: 0 must be at least 1`},
+		{"too many slots", public + topic + hook + "slots = 10001", `subscriptions[0].slots: 10001 must be at most 10000`},
+		{"slots are a number", public + topic + hook + `slots = "many"`, `subscriptions[0].slots: must be a whole number (int), not a string`},
+		{"slots of a queue", topic + queue + sub + "slots = 0", `subscriptions[0].slots: is for a path of this worker only: a queue's slots stand in`},
+		{"slots of somebody's URL", topic + to("https", "https://example.com/x", "slots = 2"), `subscriptions[0].slots: is for a path of this worker only (endpoint`},
+		{"two slots of a path", public + topic + "[topics.u]\n" + hook + "slots = 2\n" + strings.Replace(hook, `"t"`, `"u"`, 1) + "slots = 3", `subscriptions[1].slots: 3 is not that of another subscription of /hooks/audit, 2`},
 		{"job of a queue", topic + queue + sub + `job = "email"`, `subscriptions[0].job: is for a path of this worker only: a queue's job`},
 		{"job of a function", topic + to("lambda", function, `job = "email"`), `subscriptions[0].job: is for a path of this worker only (endpoint`},
 		{"resubscribe", topic + queue + sub + `resubscribe = true`, `subscriptions[0].resubscribe: is for a path`},
@@ -153,6 +159,31 @@ func TestEveryProtocolIsDeclaredAndItsDLQNamed(t *testing.T) {
 	}
 	if !l.Config.Subscriptions[1].Served() || l.Config.Subscriptions[2].Served() {
 		t.Error("the path is served here, the URL is not")
+	}
+}
+
+// A path has its slots once, whichever of its subscriptions names them.
+func TestThePathsSlotsAreSharedAndShown(t *testing.T) {
+	two := public + topic + "[topics.u]\n" + hook + strings.Replace(hook, `"t"`, `"u"`, 1)
+	for _, tt := range []struct{ file, first, origin string }{
+		{two + "slots = 3\n", "3", "default"},
+		{strings.Replace(two, "audit\"\n", "audit\"\nslots = 4\n", 1), "4", ""},
+		{two, "8", "default"},
+	} {
+		l := mustLoad(t, tt.file+to("email", "ops@example.com"))
+		origin := tt.origin
+		if origin == "" {
+			origin = l.File
+		}
+		if got := shown(t, l, "subscriptions[0].slots"); got.Value != tt.first || got.Origin != origin {
+			t.Errorf("shown as %+v, want %s from %s", got, tt.first, origin)
+		}
+		if got := shown(t, l, "subscriptions[1].slots").Value; got != tt.first {
+			t.Errorf("the other subscription of the path has %s slots, want %s", got, tt.first)
+		}
+		if got := shown(t, l, "subscriptions[2].slots").Value; got != "" {
+			t.Errorf("an address has %s slots", got)
+		}
 	}
 }
 
