@@ -13,8 +13,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/stationmaster/worker/internal/awsapi"
 	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/localaws"
 	"github.com/stationmaster/worker/queue"
@@ -26,49 +27,72 @@ type roundTripper struct{ http.RoundTripper }
 func (r roundTripper) Do(request *http.Request) (*http.Response, error) { return r.RoundTrip(request) }
 
 // fifo is a FIFO queue of a local AWS without sockets.
-func fifo(t *testing.T) *awsapi.Queue {
+type fifo struct {
+	*sqs.Client
+	url string
+}
+
+func newFIFO(t *testing.T) *fifo {
 	t.Helper()
-	api := awsapi.New(aws.Config{
+	client := sqs.NewFromConfig(aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String("http://localaws.test"),
 		HTTPClient:  roundTripper{localaws.New(localaws.Options{}).Transport()},
 		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
-	}, awsapi.Options{})
-	url, err := api.CreateQueue(t.Context(), "reports.fifo", map[string]string{"FifoQueue": "true"}, nil)
+	})
+	made, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{
+		QueueName: aws.String("reports.fifo"), Attributes: map[string]string{"FifoQueue": "true"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return api.Queue(url, awsapi.QueueOptions{})
+	return &fifo{client, *made.QueueUrl}
 }
 
-func sendTo(q queue.Sender) func(context.Context, queue.Message) (string, error) {
-	return func(ctx context.Context, m queue.Message) (string, error) {
-		ids, errs := q.Send(ctx, []queue.Message{m})
-		if err := queue.At(errs, 0); err != nil {
-			return "", err
-		}
-		return ids[0], nil
+// send is what a schedule publishes with.
+func (q *fifo) send(ctx context.Context, m queue.Message) (string, error) {
+	in := sqs.SendMessageInput{
+		QueueUrl: &q.url, MessageBody: &m.Body, MessageGroupId: &m.GroupID, MessageDeduplicationId: &m.DeduplicationID,
+		MessageAttributes: map[string]types.MessageAttributeValue{},
 	}
+	for name, a := range m.Attributes {
+		in.MessageAttributes[name] = types.MessageAttributeValue{DataType: &a.Type, StringValue: &a.Text}
+	}
+	out, err := q.SendMessage(ctx, &in)
+	if err != nil {
+		return "", err
+	}
+	return *out.MessageId, nil
+}
+
+// take receives and deletes some messages.
+func (q *fifo) take(t *testing.T) []types.Message {
+	t.Helper()
+	out, err := q.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+		QueueUrl: &q.url, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"},
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range out.Messages {
+		if _, err := q.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &q.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.Messages
 }
 
 // ticks takes all messages of the queue and counts them by tick.
-func ticks(t *testing.T, q *awsapi.Queue) map[string]int {
+func (q *fifo) ticks(t *testing.T) map[string]int {
 	t.Helper()
 	all := map[string]int{}
 	for {
-		ds, err := q.Receive(t.Context(), 10, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(ds) == 0 {
+		ms := q.take(t)
+		if len(ms) == 0 {
 			return all
 		}
-		handles := make([]queue.ReceiptHandle, len(ds))
-		for i, d := range ds {
-			all[d.Attributes[schedule.TickAttribute].Text]++
-			handles[i] = d.Handle
-		}
-		if errs := q.Delete(t.Context(), handles); errs != nil {
-			t.Fatal(errs)
+		for _, m := range ms {
+			all[*m.MessageAttributes[schedule.TickAttribute].StringValue]++
 		}
 	}
 }
@@ -85,7 +109,7 @@ func run(t *testing.T, s schedule.Schedule, life time.Duration) {
 func TestFiveWorkersWithRestartsPublishEachTickOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const long = 12 * time.Hour
-		q, begin := fifo(t), time.Now()
+		q, begin := newFIFO(t), time.Now()
 		type life struct{ from, to time.Time }
 		var (
 			mu    sync.Mutex
@@ -105,7 +129,7 @@ func TestFiveWorkersWithRestartsPublishEachTickOnce(t *testing.T) {
 					if fails && rand.N(2) == 0 {
 						return "", queue.ErrThrottled
 					}
-					id, err := sendTo(q)(ctx, m)
+					id, err := q.send(ctx, m)
 					if fails {
 						return "", errors.New("the answer was lost")
 					}
@@ -124,7 +148,7 @@ func TestFiveWorkersWithRestartsPublishEachTickOnce(t *testing.T) {
 			})
 		}
 		fleet.Wait()
-		got, missed := ticks(t, q), 0
+		got, missed := q.ticks(t), 0
 		for tick := begin.Truncate(time.Minute).Add(time.Minute); time.Since(tick) > 0; tick = tick.Add(time.Minute) {
 			up := false
 			for _, l := range lives {
@@ -159,13 +183,13 @@ func TestATickIsPublishedOnlyWithinItsWindow(t *testing.T) {
 		want int
 	}{{3 * time.Minute, 1}, {schedule.Window, 0}, {schedule.Window + time.Minute, 0}} {
 		synctest.Test(t, func(t *testing.T) {
-			q := fifo(t)
+			q := newFIFO(t)
 			midnight := time.Now().Truncate(24 * time.Hour).Add(24 * time.Hour)
 			if err := pause.For(t.Context(), time.Until(midnight.Add(tt.late))); err != nil {
 				t.Fatal(err)
 			}
-			run(t, schedule.Schedule{Name: "nightly", Times: parse(t, "@daily", ""), Message: queue.Message{Body: "{}"}, Publish: sendTo(q)}, time.Hour)
-			if got := len(ticks(t, q)); got != tt.want {
+			run(t, schedule.Schedule{Name: "nightly", Times: parse(t, "@daily", ""), Message: queue.Message{Body: "{}"}, Publish: q.send}, time.Hour)
+			if got := len(q.ticks(t)); got != tt.want {
 				t.Errorf("a worker that starts %v after the tick published %d messages, want %d", tt.late, got, tt.want)
 			}
 		})
@@ -174,14 +198,14 @@ func TestATickIsPublishedOnlyWithinItsWindow(t *testing.T) {
 
 func TestAFailureIsToldOnceAndTheNextTickIsPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := fifo(t)
+		q := newFIFO(t)
 		first := parse(t, "@hourly", "").Next(time.Now())
 		var told []error
 		run(t, schedule.Schedule{
 			Name: "hourly", Times: parse(t, "@hourly", ""), Message: queue.Message{Body: "{}"},
 			Publish: func(ctx context.Context, m queue.Message) (string, error) {
 				if time.Since(first) > schedule.Window {
-					return sendTo(q)(ctx, m)
+					return q.send(ctx, m)
 				}
 				return "", queue.ErrThrottled
 			},
@@ -191,7 +215,7 @@ func TestAFailureIsToldOnceAndTheNextTickIsPublished(t *testing.T) {
 		if len(told) < 2 || !errors.Is(told[len(told)-2], queue.ErrThrottled) || told[len(told)-1] != nil {
 			t.Errorf("told %v, want a missed tick and a published one", told)
 		}
-		if got := len(ticks(t, q)); got != 1 {
+		if got := len(q.ticks(t)); got != 1 {
 			t.Errorf("%d messages, want 1", got)
 		}
 	})
@@ -199,24 +223,24 @@ func TestAFailureIsToldOnceAndTheNextTickIsPublished(t *testing.T) {
 
 func TestAMessageSaysItsTick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := fifo(t)
+		q := newFIFO(t)
 		run(t, schedule.Schedule{
-			Name: "nightly", Times: parse(t, "0 3 * * *", "Europe/Berlin"), Publish: sendTo(q),
+			Name: "nightly", Times: parse(t, "0 3 * * *", "Europe/Berlin"), Publish: q.send,
 			Message: queue.Message{Body: "{}", Attributes: map[string]queue.Attribute{"job": {Type: "String", Text: "report"}}},
 		}, 3*time.Hour)
-		ds, err := q.Receive(t.Context(), 10, 0)
-		if err != nil || len(ds) != 1 {
-			t.Fatalf("received %d messages and %v, want 1", len(ds), err)
+		ms := q.take(t)
+		if len(ms) != 1 {
+			t.Fatalf("received %d messages, want 1", len(ms))
 		}
-		d := ds[0]
-		if d.Body != "{}" || d.GroupID != "nightly" || d.DeduplicationID != "nightly-20000101T020000Z" {
-			t.Errorf("body %q, group %q, deduplication id %q", d.Body, d.GroupID, d.DeduplicationID)
+		m := ms[0]
+		if group, id := m.Attributes["MessageGroupId"], m.Attributes["MessageDeduplicationId"]; *m.Body != "{}" || group != "nightly" || id != "nightly-20000101T020000Z" {
+			t.Errorf("body %q, group %q, deduplication id %q", *m.Body, group, id)
 		}
 		for name, want := range map[string]string{
 			"job": "report", "schedule": "nightly", "tick": "2000-01-01T02:00:00Z", "stationmaster": `{"id":"nightly-20000101T020000Z"}`,
 		} {
-			if got := d.Attributes[name].Text; got != want {
-				t.Errorf("attribute %s is %q, want %q", name, got, want)
+			if got := m.MessageAttributes[name].StringValue; got == nil || *got != want {
+				t.Errorf("attribute %s is %v, want %q", name, got, want)
 			}
 		}
 	})

@@ -44,7 +44,6 @@ var floors = []room{
 	{pattern: "ingress", floor: 3},
 	{pattern: "dlqreplay", floor: 3},
 	{pattern: "publish", floor: 3},
-	{pattern: "schedule", floor: 3},
 
 	{pattern: "internal/awsapi", floor: 2},
 	{pattern: "internal/config", floor: 2},
@@ -53,6 +52,7 @@ var floors = []room{
 
 	{pattern: "jobs", floor: 1},
 	{pattern: "deadletter", floor: 1},
+	{pattern: "schedule", floor: 1},
 	{pattern: "internal/jobsgen", floor: 1},
 	{pattern: "internal/journal", floor: 1},
 	{pattern: "internal/tracecarrier", floor: 1},
