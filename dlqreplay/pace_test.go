@@ -39,7 +39,7 @@ func (c *clocked) within(from, to time.Duration) (n int) {
 }
 
 func TestTheRateIsKept(t *testing.T) {
-	for _, rate := range []float64{0.5, 3, 50, 500} {
+	for _, rate := range []float64{0.5, 3, 50, float64(hundredThousand) / 200} {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDepot(t, "work")
 			n := int(rate * 10)
