@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stationmaster/worker/internal/awsapi"
 	"github.com/stationmaster/worker/internal/plugins"
@@ -74,14 +75,24 @@ func TestAWorkerRunsAPluginThatItHasBuilt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, errs := o.api.Queue(url, awsapi.QueueOptions{}).Send(t.Context(), []queue.Message{{Body: `{"text":"hello"}`}}); queue.At(errs, 0) != nil {
-		t.Fatal(errs)
+	q := o.api.Queue(url, awsapi.QueueOptions{})
+	send := func() {
+		t.Helper()
+		if _, errs := q.Send(t.Context(), []queue.Message{{Body: `{"text":"hello"}`}}); queue.At(errs, 0) != nil {
+			t.Fatal(errs)
+		}
 	}
+	send()
 	contains(run(0, "run", "--until-empty"), "plugin loaded")
 	if left, dead := o.counts(t, "work"), o.counts(t, "work-dlq"); left != (awsapi.Counts{}) || dead != (awsapi.Counts{}) {
 		t.Errorf("%+v left, %+v dead", left, dead)
 	}
 
+	// One file among them is none: nothing starts, also not the queues of the others.
+	send()
 	write(filepath.Join(dir, "plugins", "none.so"), "text")
 	contains(run(2, "run", "--until-empty"), filepath.Join(dir, "plugins", "none.so")+": is no Go plugin")
+	if ds, err := q.Receive(t.Context(), 1, time.Second); err != nil || len(ds) != 1 || ds[0].Receives != 1 {
+		t.Errorf("%v, %+v: was received before", err, ds)
+	}
 }

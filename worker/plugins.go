@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -25,7 +26,11 @@ func (o *Options) plug(p config.Plugins, dir string) config.Plugged {
 		if err != nil {
 			fault(fmt.Sprintf("plugins.paths[%d]", i), err)
 		} else if len(some) == 0 {
-			found.Warnings = append(found.Warnings, fmt.Sprintf("%q names no file in %s", path, dir))
+			at, err := filepath.Abs(dir)
+			if err != nil {
+				at = dir
+			}
+			found.Warnings = append(found.Warnings, fmt.Sprintf("%q names no file in %s", path, at))
 		}
 		for _, file := range some {
 			if !slices.Contains(files, file) {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/stationmaster/worker/internal/jobsgen"
@@ -45,8 +46,7 @@ type Built struct {
 // The file appears when it is whole: a worker that has loaded the one before goes on.
 func Build(ctx context.Context, o BuildOptions) (*Built, error) {
 	if setting(o.Worker, "CGO_ENABLED") == "0" {
-		return nil, errors.New("the worker is static, built without cgo, and loads no plugins: build it with: CGO_ENABLED=1 go build ./cmd/worker " +
-			"and build the plugin with that one, or name it with --worker; or compile the job in: worker jobs generate")
+		return nil, errors.New("the worker " + static(o.Worker) + "; then build the plugin with that one, or name it with --worker")
 	}
 	b := &builder{BuildOptions: o, flags: flagsOf(o.Worker)}
 	p, err := b.find(ctx)
@@ -196,14 +196,14 @@ func (b *builder) run(ctx context.Context, out io.Writer, args ...string) error 
 	return nil
 }
 
-// environOf are the variables that choose the worker's toolchain and target.
+// environOf are the variables that choose the worker's toolchain and target, and its flags of cgo.
 func environOf(info *debug.BuildInfo) []string {
 	env := []string{"CGO_ENABLED=1"}
 	if release, _, _ := strings.Cut(info.GoVersion, " "); strings.HasPrefix(release, "go1.") {
 		env = append(env, "GOTOOLCHAIN="+release)
 	}
 	for _, s := range info.Settings {
-		if strings.HasPrefix(s.Key, "GO") && s.Key != "GODEBUG" && s.Key != "GOFIPS140" {
+		if (strings.HasPrefix(s.Key, "GO") && s.Key != "GODEBUG" && s.Key != "GOFIPS140") || slices.Contains(cgoSettings, s.Key) {
 			env = append(env, s.Key+"="+s.Value)
 		}
 	}

@@ -4,30 +4,39 @@ import (
 	"fmt"
 	"path"
 	"runtime/debug"
+	"strconv"
 	"strings"
 )
 
 // Mismatch says that a plugin was built differently from the worker.
 type Mismatch struct {
 	File string
-	// Package is the first package that the runtime found to differ; empty when it was not asked.
+	// Package is the first package that the runtime found to differ; empty when all of them do.
 	Package string
 	// Differences are what the two files say of themselves, the likeliest cause first.
 	Differences []string
+	// Module is where Fix is to be run: the plugin's module; empty when it is the worker's too.
+	Module string
 	// Fix is the command that mends it.
 	Fix string
+	// Err is what the runtime said; nil when it was not asked.
 	Err error
 }
 
 func (m *Mismatch) Error() string {
-	var b strings.Builder
-	b.WriteString("does not fit this worker: ")
+	what := "every package differs"
 	if m.Package != "" {
-		fmt.Fprintf(&b, "package %s differs: ", m.Package)
+		what = "package " + m.Package + " differs"
 	}
-	b.WriteString(strings.Join(m.Differences, "; "))
-	b.WriteString("; mend it with: " + m.Fix)
-	return b.String()
+	return fmt.Sprintf("does not fit this worker: %s: %s; mend it%s", what, strings.Join(m.Differences, "; "), m.how())
+}
+
+// how is the command, and where to run it.
+func (m *Mismatch) how() string {
+	if m.Module != "" {
+		return " in module " + m.Module + " with: " + m.Fix
+	}
+	return " with: " + m.Fix
 }
 
 func (m *Mismatch) Unwrap() error { return m.Err }
@@ -36,7 +45,9 @@ func (m *Mismatch) Unwrap() error { return m.Err }
 // even the attempt is safe; the runtime judges the rest.
 var (
 	decisiveSettings = []string{"GOOS", "GOARCH", "GOAMD64", "GOARM64", "GOARM", "GOPPC64", "GORISCV64", "GOEXPERIMENT", "-race", "-msan", "-asan", "-compiler"}
-	otherSettings    = []string{"-trimpath", "-tags", "-gcflags", "-asmflags", "-cover", "CGO_ENABLED"}
+	otherSettings    = append([]string{"-trimpath", "-tags", "-gcflags", "-asmflags", "-cover", "CGO_ENABLED"}, cgoSettings...)
+	// Constants of C are compiled into the package that names them. With -trimpath, files do not tell them.
+	cgoSettings = []string{"CGO_CFLAGS", "CGO_CPPFLAGS", "CGO_CXXFLAGS", "CGO_LDFLAGS"}
 )
 
 // setting is a setting of a build; empty when it was not given.
@@ -77,12 +88,20 @@ func with(key, value string) string {
 	case "true":
 		return "with " + key
 	}
+	if strings.Contains(value, " ") {
+		value = strconv.Quote(value)
+	}
 	return "with " + key + "=" + value
+}
+
+// flags are the settings in which two files differ, the toolchain first.
+func flags(ours, theirs *debug.BuildInfo) []string {
+	return append(decisive(ours, theirs), settings(ours, theirs, otherSettings)...)
 }
 
 // Compare says in what two files differ that share packages: toolchain, flags, versions of modules.
 func Compare(ours, theirs *debug.BuildInfo) []string {
-	all := append(decisive(ours, theirs), settings(ours, theirs, otherSettings)...)
+	all := flags(ours, theirs)
 	for _, d := range differing(ours, theirs) {
 		all = append(all, d.text())
 	}
@@ -90,23 +109,23 @@ func Compare(ours, theirs *debug.BuildInfo) []string {
 }
 
 // CompareAt is Compare for a package that is known to differ: what concerns its module stands first,
-// and there is always an answer.
+// what does not is only named, and there is always an answer.
 func CompareAt(ours, theirs *debug.BuildInfo, pkg string) []string {
-	flags := append(decisive(ours, theirs), settings(ours, theirs, otherSettings)...)
 	holder := moduleOf(modules(ours), pkg)
-	var its, others []string
+	var causes, others, named []string
 	for _, d := range differing(ours, theirs) {
 		if d.path == holder {
-			its = append(its, d.text())
+			causes = append(causes, d.text())
 		} else {
-			others = append(others, d.text())
+			others, named = append(others, d.text()), append(named, d.path)
 		}
 	}
+	causes = append(causes, flags(ours, theirs)...)
 	switch {
-	case len(its) > 0:
-		return append(append(its, flags...), others...)
-	case len(flags) > 0:
-		return append(flags, others...)
+	case len(causes) > 0 && len(named) > 0:
+		return append(causes, "other modules differ too: "+strings.Join(named, ", "))
+	case len(causes) > 0:
+		return causes
 	case holder == "":
 		return append(others, "both are built with "+ours.GoVersion+" and the same flags, and it is not of a module: rebuild both")
 	}
@@ -153,19 +172,11 @@ func (d difference) text() string {
 func differing(ours, theirs *debug.BuildInfo) []difference {
 	var all []difference
 	there := modules(theirs)
-	for _, m := range inOrder(ours) {
-		here := modules(ours)[m]
-		if version, both := there[m]; both && version != here {
-			all = append(all, difference{m, here, version})
+	for _, m := range parts(ours) {
+		here := modules(ours)[m.Path]
+		if version, both := there[m.Path]; both && version != here {
+			all = append(all, difference{m.Path, here, version})
 		}
-	}
-	return all
-}
-
-func inOrder(info *debug.BuildInfo) []string {
-	all := []string{info.Main.Path}
-	for _, d := range info.Deps {
-		all = append(all, d.Path)
 	}
 	return all
 }
@@ -173,17 +184,29 @@ func inOrder(info *debug.BuildInfo) []string {
 // modules are the versions in a file, replacements named.
 func modules(info *debug.BuildInfo) map[string]string {
 	all := map[string]string{}
-	for _, m := range append([]*debug.Module{&info.Main}, info.Deps...) {
-		version := m.Version
-		if version == "" {
-			version = "(devel)"
+	for _, m := range parts(info) {
+		all[m.Path] = m.Version
+		switch {
+		case m.Replace != nil && local(m.Replace):
+			all[m.Path] = "replaced by the folder " + m.Replace.Path
+		case m.Replace != nil:
+			all[m.Path] = "replaced by " + m.Replace.Path + " " + m.Replace.Version
+		case m.Version == "":
+			all[m.Path] = devel
 		}
-		if m.Replace != nil {
-			version = strings.TrimSpace("=> " + m.Replace.Path + " " + m.Replace.Version)
-		}
-		all[m.Path] = version
 	}
 	return all
+}
+
+// devel is the version of what has none.
+const devel = "(devel)"
+
+// local: a module is a folder of whoever built it.
+func local(m *debug.Module) bool { return m.Version == "" || m.Version == devel }
+
+// parts are the modules that a file is made of, the main one first.
+func parts(info *debug.BuildInfo) []*debug.Module {
+	return append([]*debug.Module{&info.Main}, info.Deps...)
 }
 
 // moduleOf is the module that a package belongs to; empty for the standard library.

@@ -9,12 +9,16 @@ import (
 	"strings"
 )
 
-// Find returns the files that a path or a pattern like plugins/*.so names, sorted. A path that is
-// relative is below dir. A pattern may name nothing; a path must be there.
+// Find returns the files that a path or a pattern like plugins/*.so names, sorted, by their absolute
+// paths. A path that is relative is below dir. A pattern may name nothing; a path must be there.
 func Find(dir, pattern string) ([]string, error) {
 	at := pattern
 	if !filepath.IsAbs(at) {
 		at = filepath.Join(dir, at)
+	}
+	at, err := filepath.Abs(at)
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w", pattern, err)
 	}
 	if !strings.ContainsAny(pattern, `*?[`) {
 		if _, err := os.Stat(at); err != nil {

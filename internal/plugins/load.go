@@ -4,6 +4,7 @@ import (
 	"debug/buildinfo"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -25,7 +26,9 @@ type Plugin struct {
 var opened = struct {
 	sync.Mutex
 	results map[string]result
-}{results: map[string]result{}}
+	// packages are the files that run here, by the package main in them.
+	packages map[string]string
+}{results: map[string]result{}, packages: map[string]string{}}
 
 type result struct {
 	plugin Plugin
@@ -53,10 +56,14 @@ func Load(files []string) ([]Plugin, map[string]error) {
 
 // Able says why this worker loads no plugins; nil when it does.
 func Able() error {
-	if notHere == "" {
+	if able {
 		return nil
 	}
-	return errors.New(notHere)
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	return errors.New("this worker " + static(info))
 }
 
 func load(file string) (Plugin, error) {
@@ -78,22 +85,23 @@ func first(file, real string) (Plugin, error) {
 	if err := Able(); err != nil {
 		return Plugin{}, err
 	}
-	theirs, err := buildinfo.ReadFile(real)
+	theirs, err := infoOf(real)
 	if err != nil {
-		return Plugin{}, errors.New("is no Go plugin: build one with: worker jobs build ./jobs/NAME -o FILE")
-	}
-	if mode := setting(theirs, "-buildmode"); mode != "plugin" {
-		return Plugin{}, fmt.Errorf("is no Go plugin, it was built with -buildmode=%s: worker jobs build ./jobs/NAME -o FILE", mode)
+		return Plugin{}, err
 	}
 	ours, ok := debug.ReadBuildInfo()
 	if !ok {
 		return Plugin{}, errors.New("this worker has no build information to compare it with: build the worker with go build, in a module")
 	}
 	if d := decisive(ours, theirs); len(d) > 0 {
-		return Plugin{}, &Mismatch{File: file, Differences: d, Fix: fix(ours, theirs, file, "")}
+		return Plugin{}, mismatch(ours, theirs, file, "", d, nil)
 	}
 	before := jobs.Default().Names()
-	if err := guarded(real); err != nil {
+	err = guarded(real)
+	if _, ran := errors.AsType[*panicError](err); ran || err == nil {
+		opened.packages[theirs.Path] = real
+	}
+	if err != nil {
 		return Plugin{}, explain(ours, theirs, file, err)
 	}
 	p := Plugin{File: file}
@@ -133,21 +141,38 @@ func explain(ours, theirs *debug.BuildInfo, file string, err error) error {
 		if fault, registering := strings.CutPrefix(text, "jobs: register "); registering {
 			return fmt.Errorf("job %s: leave one of them out", fault)
 		}
-		return fmt.Errorf("its init panicked: %s", text)
+		return fmt.Errorf("its init panicked: %s (in package %s, or in one that it imports): mend it, or leave the file out of plugins.paths",
+			text, strings.TrimSuffix(theirs.Path, wrapper))
 	}
 	// The runtime's words are the only place where it names the package.
 	if strings.Contains(err.Error(), "plugin already loaded") {
-		return fmt.Errorf("another file of the same plugin is loaded: remove one of them (%s)", strings.TrimSuffix(theirs.Path, wrapper))
+		return fmt.Errorf("is a plugin of package %s, as %s is: remove one of them",
+			strings.TrimSuffix(theirs.Path, wrapper), opened.packages[theirs.Path])
 	}
 	_, pkg, named := strings.Cut(err.Error(), "plugin was built with a different version of package ")
 	if !named {
-		if d := Compare(ours, theirs); len(d) > 0 {
-			return &Mismatch{File: file, Differences: d, Fix: fix(ours, theirs, file, ""), Err: err}
-		}
-		return fmt.Errorf("cannot be opened: %w", err)
+		told := strings.Join(append([]string{""}, Compare(ours, theirs)...), "; ")
+		return fmt.Errorf("cannot be opened: %w%s; build it again%s", err, told, mismatch(ours, theirs, file, "", nil, nil).how())
 	}
 	pkg, _, _ = strings.Cut(strings.TrimSpace(pkg), " ")
-	return &Mismatch{File: file, Package: pkg, Differences: CompareAt(ours, theirs, pkg), Fix: fix(ours, theirs, file, pkg), Err: err}
+	return mismatch(ours, theirs, file, pkg, CompareAt(ours, theirs, pkg), err)
+}
+
+// infoOf reads what a plugin's file says of its build.
+func infoOf(file string) (*debug.BuildInfo, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot be read: %w", err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	info, err := buildinfo.Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("is no Go plugin, or not all of one (%w): build it with: worker jobs build ./jobs/NAME -o %s", err, file)
+	}
+	if mode := setting(info, "-buildmode"); mode != "plugin" {
+		return nil, fmt.Errorf("is no Go plugin, it was built with -buildmode=%s: build it with: worker jobs build ./jobs/NAME -o %s", mode, file)
+	}
+	return info, nil
 }
 
 // compiledIn is the job of the worker's own that a plugin's package has registered before.

@@ -54,7 +54,7 @@ func TestAPluginRegistersItsJobOnce(t *testing.T) {
 	}
 	again := filepath.Join(t.TempDir(), "copy.so")
 	put(t, again, string(whole))
-	if err := refused(t, again); !strings.Contains(err.Error(), "another file of the same plugin is loaded") {
+	if err := refused(t, again); !strings.Contains(err.Error(), "is a plugin of package "+here+"echo, as "+built.File+" is: remove one of them") {
 		t.Errorf("a copy: %v", err)
 	}
 }
@@ -79,7 +79,7 @@ func TestAPluginOfOtherSourcesIsExplained(t *testing.T) {
 
 func TestAPluginThatFailsIsAClearError(t *testing.T) {
 	for name, want := range map[string]string{
-		"panics": "its init panicked: no licence",
+		"panics": "its init panicked: no licence (in package " + here + "panics, or in one that it imports): mend it, or leave the file out of plugins.paths",
 		"twice":  `job "compiled": registered twice, by ` + strings.TrimSuffix(here, "/testdata/") + `_test and by ` + here + "twice: leave one of them out",
 		"silent": "registers no job: call jobs.Register in an init function",
 	} {
@@ -108,14 +108,47 @@ func TestWhatIsNoPluginIsNotOpened(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
-		text:                           "is no Go plugin: build one with: worker jobs build",
-		program:                        "-buildmode=exe",
+		text:                           "is no Go plugin, or not all of one (unrecognized file format): build it with: worker jobs build ./jobs/NAME -o " + text,
+		program:                        "is no Go plugin, it was built with -buildmode=exe: build it with: worker jobs build",
 		dir:                            "is no file",
 		filepath.Join(dir, "aside.so"): "cannot be read",
 	} {
 		if err := refused(t, file); !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", filepath.Base(file), err, want)
 		}
+	}
+}
+
+// A copy that was cut short says so wherever it was cut, and nothing of it runs.
+func TestHalfAPluginIsNotOpened(t *testing.T) {
+	whole, err := os.ReadFile(build(t, "silent").File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []int{0, 1, 50, 99} { // percent
+		file := filepath.Join(t.TempDir(), "half.so")
+		put(t, file, string(whole[:len(whole)*part/100]))
+		if err := refused(t, file); !strings.Contains(err.Error(), "not all of one (unrecognized file format)") {
+			t.Errorf("%d%%: %v", part, err)
+		}
+	}
+}
+
+func TestAFileThatCannotBeReadIsNotCalledNoPlugin(t *testing.T) {
+	if err := plugins.Able(); err != nil {
+		t.Skip(err)
+	}
+	file := filepath.Join(t.TempDir(), "secret.so")
+	put(t, file, "text")
+	if err := os.Chmod(file, 0); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := os.Open(file); err == nil {
+		_ = f.Close() // it was only tried
+		t.Skip("root reads everything")
+	}
+	if err := refused(t, file); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "cannot be read") {
+		t.Error(err)
 	}
 }
 
@@ -178,6 +211,10 @@ func TestFind(t *testing.T) {
 	if got, err := plugins.Find(dir, "none/*.so"); err != nil || len(got) != 0 {
 		t.Error(got, err)
 	}
+	t.Chdir(filepath.Dir(dir))
+	if got, err := plugins.Find(filepath.Base(dir), "a.so"); err != nil || got[0] != filepath.Join(dir, "a.so") {
+		t.Error(got, err)
+	}
 	if _, err := plugins.Find(dir, "c.so"); err == nil || !strings.Contains(err.Error(), "worker jobs build ./jobs/NAME -o "+filepath.Join(dir, "c.so")) {
 		t.Error(err)
 	}
@@ -200,7 +237,7 @@ func TestAStaticWorkerIsTold(t *testing.T) {
 		static.Settings = append(static.Settings, s)
 	}
 	_, err = plugins.Build(t.Context(), plugins.BuildOptions{Package: "./testdata/echo", Worker: &static, Say: t.Output()})
-	if err == nil || !strings.Contains(err.Error(), "the worker is static") || !strings.Contains(err.Error(), "CGO_ENABLED=1 go build") {
+	if err == nil || !strings.HasPrefix(err.Error(), "the worker is static") || !strings.HasSuffix(err.Error(), "then build the plugin with that one, or name it with --worker") {
 		t.Errorf("Build = %v", err)
 	}
 	if _, err := plugins.WorkerInfo("load_test.go"); err == nil {
