@@ -109,7 +109,7 @@ func TestCanaryThatDoesNotArrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, wanted := newKit(t, localaws.Options{}), orders()
 		k.apply(t, wanted)
-		policy := k.attribute(t, "mail", "Policy")
+		policy := k.policy(t, "mail")
 		k.setPolicy(t, "mail", "")
 		p := k.prove(t.Context(), t, wanted)
 		if len(p) != 1 || p[0].Arrived || p[0].Err != nil || p[0].Why == "" {

@@ -88,11 +88,11 @@ func (k *kit) setPolicy(t *testing.T, name, value string) {
 	must(t, k.SetQueueAttributes(t.Context(), k.url(t, name), map[string]string{"Policy": value}))
 }
 
-func (k *kit) attribute(t *testing.T, name, attribute string) string {
+func (k *kit) policy(t *testing.T, name string) string {
 	t.Helper()
 	have, err := k.QueueAttributes(t.Context(), k.url(t, name))
 	must(t, err)
-	return have[attribute]
+	return have["Policy"]
 }
 
 // subscription is the ARN of the one that leads to an endpoint.

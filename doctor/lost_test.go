@@ -229,7 +229,7 @@ func (l loss) why() string {
 func (l loss) publish(t *testing.T, k *kit) {
 	t.Helper()
 	if l.net {
-		policy := k.attribute(t, "mail", "Policy")
+		policy := k.policy(t, "mail")
 		k.setPolicy(t, "mail", "")
 		defer k.setPolicy(t, "mail", policy)
 	}
@@ -441,7 +441,8 @@ func TestNothingApplied(t *testing.T) {
 		if got := k.arrive(1, func() []string { return k.bodies(t, "mail") }); len(got) != 1 {
 			t.Errorf("got %q, want one message", got)
 		}
-		if r := k.examine(t, wanted); len(r.Findings) > 0 {
+		r = k.examine(t, wanted)
+		if left := slices.DeleteFunc(codes(r), func(code string) bool { return code == "D-21" }); len(left) > 0 { // the deleted topic's orphan
 			t.Errorf("mended, and found: %v", r.Findings)
 		}
 	})

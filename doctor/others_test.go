@@ -155,6 +155,11 @@ func faults() map[string]fault {
 			})
 			s.Others[account.QueueARN("old")] = &topology.QueueState{Name: "old", ARN: account.QueueARN("old"), Err: queue.ErrNotFound}
 		}},
+		"D-21 pending": {code: "D-21", alter: func(s *topology.State, _ *doctor.Options) {
+			s.Strays = append(s.Strays, &topology.Stray{
+				Subscription: queue.Subscription{ARN: "PendingConfirmation", TopicARN: account.TopicARN("news"), Protocol: "sqs", Endpoint: account.QueueARN("mail")},
+			})
+		}},
 		"D-22": {code: "D-22", alter: func(_ *topology.State, o *doctor.Options) { o.Local, o.Alarms = false, goodAlarms() }},
 		"D-24": {code: "D-24", wanted: orders(func(w *topology.Topology) { w.Topics[0].Attributes = map[string]string{"SignatureVersion": "2"} }), alter: setTopic("SignatureVersion", "1")},
 		"D-25": {code: "D-25", alter: setTopic("Policy", `{"Version":"2012-10-17","Statement":[{"Sid":"No","Effect":"Deny","Principal":"*","Action":"sns:Publish","Resource":"*","Condition":{"StringNotEquals":{"aws:sourceVpce":"vpce-1"}}}]}`)},
@@ -437,7 +442,7 @@ func TestFiftyHealthyQueues(t *testing.T) {
 		k, wanted := newKit(t, localaws.Options{}), fifty()
 		k.apply(t, wanted)
 		foreign := `{"Sid":"theirs","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"sqs:SendMessage","Resource":"*"},{"Sid":"tls","Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}},`
-		policy := k.attribute(t, "queue01", "Policy")
+		policy := k.policy(t, "queue01")
 		k.setPolicy(t, "queue01", strings.Replace(policy, `"Statement":[`, `"Statement":[`+foreign, 1))
 		r := k.examine(t, wanted, func(o *doctor.Options) {
 			o.Local, o.Alarms, o.Rights = false, goodAlarms(), recordedRights{}

@@ -41,6 +41,7 @@ func (e *examiner) subscriptions(context.Context) {
 	for _, name := range slices.Sorted(maps.Keys(e.state.Topics)) {
 		e.undeclared(e.state.Topics[name])
 	}
+	e.strays()
 	e.mixed()
 }
 
@@ -238,8 +239,7 @@ func (e *examiner) undeclared(t *topology.TopicState) {
 		}
 		f := Finding{
 			Code: "D-21", Subject: "subscription " + t.Name + " → " + q.Name, Evidence: []string{s.ARN + " is not declared"},
-			Happens: "the queue gets it from there too: twice, or without a job that knows it",
-			Mend:    Mend{Text: "declare it, or unsubscribe it", AWS: []string{"aws sns unsubscribe --subscription-arn " + quote(s.ARN)}},
+			Happens: twice, Mend: unsubscribe("declare it, or unsubscribe it", s.ARN),
 		}
 		_, ours := e.state.Queues[q.Name]
 		switch {
@@ -248,6 +248,9 @@ func (e *examiner) undeclared(t *topology.TopicState) {
 			f.Evidence, f.Happens = append(f.Evidence, "SQS: there is no queue "+q.ARN), "a delivery fails for each message, and drowns the failures that matter"
 		default:
 			continue // a subscription of somebody else's
+		}
+		if s.Pending() {
+			f.Happens, f.Mend = unconfirmed, Mend{Text: leaveIt}
 		}
 		if t.Find("sqs", s.Endpoint) != s {
 			f.Evidence = append(f.Evidence, "the topic has another one with the same endpoint")

@@ -35,6 +35,8 @@ func kind(fifo bool) string {
 	return "standard"
 }
 
+func isARN(s string) bool { return strings.HasPrefix(s, "arn:") }
+
 func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
 
 // part is one of the six parts of an ARN, the last of which may have colons; empty when it is none.

@@ -220,6 +220,7 @@ func (w *permissions) operator() {
 	w.allow("LookAtQueues", []string{a.QueueARN("*")}, "sqs:GetQueueUrl", "sqs:GetQueueAttributes") // what a subscription of somebody's leads to
 	w.allow("LookIntoQueues", w.queues, "sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ListQueueTags", "sqs:ListDeadLetterSourceQueues", "sqs:ListMessageMoveTasks")
 	w.allow("LookAtTopics", w.topics, "sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:ListTagsForResource")
+	w.allow("LookForTopics", []string{a.TopicARN("*")}, "sns:GetTopicAttributes") // by which something of ours is subscribed
 	w.allow("Look", everywhere, "sns:GetSubscriptionAttributes", "sns:ListSubscriptions", "sns:ListTopics", "sqs:ListQueues",
 		"cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms", "cloudwatch:DescribeAlarmsForMetric")
 	if w.owner != "" { // plan --prune

@@ -207,6 +207,7 @@ func TestAPolicyAllowsWhatItsRoleDoesAndNothingElse(t *testing.T) {
 				k, _ := newWebKit(t)
 				if role != topology.ProvisionerRole {
 					k.apply(t, everything())
+					k.stray(t, "nobodys", "email")
 				}
 				used := k.uses()
 				run(t, k)

@@ -54,6 +54,7 @@ type observer struct {
 	mu     sync.Mutex // of what is found on the way: Others
 	state  *State
 	others map[string]bool
+	known  []queue.Subscription // of the account, to queues
 }
 
 func (l *layout) observe(ctx context.Context, aws Reader, o ObserveOptions) (*State, error) {
@@ -63,7 +64,7 @@ func (l *layout) observe(ctx context.Context, aws Reader, o ObserveOptions) (*St
 		list: limit(listRate), tag: limit(tagRate), sns: limit(snsRate), sqs: limit(sqsRate),
 		state: &State{Account: l.account, Queues: map[string]*QueueState{}, Topics: map[string]*TopicState{}, Others: map[string]*QueueState{}},
 	}
-	for _, part := range []func(context.Context, *errgroup.Group){ob.first, ob.subscriptions, ob.rest} {
+	for _, part := range []func(context.Context, *errgroup.Group){ob.first, ob.subscriptions, ob.rest, ob.strays} {
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(atOnce)
 		part(ctx, g)
@@ -85,6 +86,9 @@ func (ob *observer) first(ctx context.Context, g *errgroup.Group) {
 		s := &QueueState{Name: q.Name, ARN: ob.layout.queueARN(q.Name)}
 		ob.state.Queues[q.Name] = s
 		g.Go(func() error { return ob.queue(ctx, q, s) })
+	}
+	if !ob.brief {
+		g.Go(func() error { return ob.listed(ctx) })
 	}
 }
 

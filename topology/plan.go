@@ -202,6 +202,10 @@ func (o *overlay) SubscriptionAttributes(_ context.Context, arn string) (map[str
 	return maps.Clone(s.Attributes), s.Err
 }
 
+func (o *overlay) Subscriptions(context.Context, string) ([]queue.Subscription, string, error) {
+	return nil, "", nil
+}
+
 func (o *overlay) SetSubscriptionAttribute(_ context.Context, arn, name, to string) error {
 	o.subscription(arn).Attributes[name] = to
 	return nil

@@ -21,6 +21,9 @@ type TopicReader interface {
 	TopicTags(ctx context.Context, arn string) (map[string]string, error)
 	TopicSubscriptions(ctx context.Context, arn string) ([]queue.Subscription, error)
 	SubscriptionAttributes(ctx context.Context, arn string) (map[string]string, error)
+	// Subscriptions lists those of the account and the region, whatever their topic, page by page: token is
+	// empty for the first one, and next after the last.
+	Subscriptions(ctx context.Context, token string) (page []queue.Subscription, next string, err error)
 }
 
 // Reader is all that Observe, Plan and Verify ask.

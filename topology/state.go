@@ -21,6 +21,12 @@ type State struct {
 	// Others are the queues that the topology does not have and something that was read points at, by
 	// ARN: the endpoint or the dead-letter queue of a subscription, the dead-letter queue of a queue.
 	Others map[string]*QueueState
+	// Strays lead to queues of the topology, and no topic of the topology has them. They are not looked
+	// for by a Brief observation. StraysErr is that of listing the account's subscriptions; with MoreStrays
+	// there are more than were read, see MostListed.
+	Strays     []*Stray
+	StraysErr  error
+	MoreStrays bool
 }
 
 // QueueState is one queue as it is.

@@ -140,6 +140,10 @@ func (s *stub) DeadLetterSources(context.Context, string) ([]string, error) { re
 
 func (s *stub) MoveTasks(context.Context, string) ([]queue.MoveTask, error) { return nil, nil }
 
+func (s *stub) Subscriptions(context.Context, string) ([]queue.Subscription, string, error) {
+	return nil, "", nil
+}
+
 func (s *stub) SubscriptionAttributes(_ context.Context, arn string) (map[string]string, error) {
 	return maps.Clone(s.subscriptions[arn]), nil
 }

@@ -28,7 +28,7 @@ type Subscription struct {
 // own, at most most of them. whole says that no subscription was left out: neither beyond most nor
 // because the caller may not read it.
 func (c *Client) SubscriptionsFailingTo(ctx context.Context, queueARN string, most int) (found []Subscription, whole bool, err error) {
-	listed, whole, err := c.subscriptions(ctx, most)
+	all, whole, err := c.subscriptions(ctx, most)
 	if err != nil {
 		return nil, false, err
 	}
@@ -39,14 +39,14 @@ func (c *Client) SubscriptionsFailingTo(ctx context.Context, queueARN string, mo
 		wg    sync.WaitGroup
 		slots = make(chan struct{}, askedAtOnce)
 	)
-	for i := range listed {
+	for i := range all {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
 			if ctx.Err() != nil {
 				return
 			}
-			s, its, err := c.failsTo(ctx, &listed[i], queueARN)
+			s, its, err := c.failsTo(ctx, &all[i], queueARN)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -69,15 +69,14 @@ func (c *Client) SubscriptionsFailingTo(ctx context.Context, queueARN string, mo
 }
 
 // subscriptions lists at most most subscriptions, without those that nobody has confirmed.
-func (c *Client) subscriptions(ctx context.Context, most int) (all []snstypes.Subscription, whole bool, err error) {
-	var next *string
-	for {
-		page, err := c.allSubscriptionsPage(ctx, next)
-		if err != nil {
-			return nil, false, wrap("list the subscriptions", "", err)
+func (c *Client) subscriptions(ctx context.Context, most int) (all []queue.Subscription, whole bool, err error) {
+	for token := ""; ; {
+		var page []queue.Subscription
+		if page, token, err = c.Subscriptions(ctx, token); err != nil {
+			return nil, false, err
 		}
-		for _, s := range page.Subscriptions {
-			if !strings.HasPrefix(value(s.SubscriptionArn), "arn:") {
+		for _, s := range page {
+			if !strings.HasPrefix(s.ARN, "arn:") {
 				continue
 			}
 			if len(all) == most {
@@ -85,21 +84,43 @@ func (c *Client) subscriptions(ctx context.Context, most int) (all []snstypes.Su
 			}
 			all = append(all, s)
 		}
-		if next = page.NextToken; value(next) == "" {
+		if token == "" {
 			return all, true, nil
 		}
 	}
 }
 
-func (c *Client) allSubscriptionsPage(ctx context.Context, next *string) (*sns.ListSubscriptionsOutput, error) {
+// Subscriptions lists the subscriptions of this account and region, whatever their topic, a hundred to a
+// page. The first page has the empty token; next is empty after the last.
+func (c *Client) Subscriptions(ctx context.Context, token string) (page []queue.Subscription, next string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
-	return c.topics.ListSubscriptions(ctx, &sns.ListSubscriptionsInput{NextToken: next})
+	in := &sns.ListSubscriptionsInput{}
+	if token != "" {
+		in.NextToken = &token
+	}
+	out, err := c.topics.ListSubscriptions(ctx, in)
+	if err != nil {
+		return nil, "", wrap("list the subscriptions", "", err)
+	}
+	return listed(out.Subscriptions), value(out.NextToken), nil
+}
+
+// listed are subscriptions as the SDK has them.
+func listed(some []snstypes.Subscription) []queue.Subscription {
+	all := make([]queue.Subscription, len(some))
+	for i, s := range some {
+		all[i] = queue.Subscription{
+			ARN: value(s.SubscriptionArn), TopicARN: value(s.TopicArn), Protocol: value(s.Protocol),
+			Endpoint: value(s.Endpoint), Owner: value(s.Owner),
+		}
+	}
+	return all
 }
 
 // failsTo tells whether what a subscription cannot deliver goes to the queue.
-func (c *Client) failsTo(ctx context.Context, s *snstypes.Subscription, queueARN string) (Subscription, bool, error) {
-	attributes, err := c.SubscriptionAttributes(ctx, value(s.SubscriptionArn))
+func (c *Client) failsTo(ctx context.Context, s *queue.Subscription, queueARN string) (Subscription, bool, error) {
+	attributes, err := c.SubscriptionAttributes(ctx, s.ARN)
 	if err != nil {
 		return Subscription{}, false, err
 	}
@@ -107,7 +128,6 @@ func (c *Client) failsTo(ctx context.Context, s *snstypes.Subscription, queueARN
 		return Subscription{}, false, nil
 	}
 	return Subscription{
-		ARN: value(s.SubscriptionArn), TopicARN: value(s.TopicArn), Protocol: value(s.Protocol),
-		Endpoint: value(s.Endpoint), Raw: attributes["RawMessageDelivery"] == "true",
+		ARN: s.ARN, TopicARN: s.TopicARN, Protocol: s.Protocol, Endpoint: s.Endpoint, Raw: attributes["RawMessageDelivery"] == "true",
 	}, true, nil
 }

@@ -147,12 +147,7 @@ func (c *Client) TopicSubscriptions(ctx context.Context, topicARN string) ([]que
 		if err != nil {
 			return nil, wrap("list the subscriptions of", NameOf(topicARN), err)
 		}
-		for _, s := range page.Subscriptions {
-			all = append(all, queue.Subscription{
-				ARN: value(s.SubscriptionArn), TopicARN: value(s.TopicArn), Protocol: value(s.Protocol),
-				Endpoint: value(s.Endpoint), Owner: value(s.Owner),
-			})
-		}
+		all = append(all, listed(page.Subscriptions)...)
 		if value(page.NextToken) == "" {
 			return all, nil
 		}
