@@ -159,7 +159,7 @@ func prepare(ctx context.Context, made any, env *Env) (err error) {
 	step := "settings"
 	defer func() {
 		if v := recover(); v != nil {
-			err = caught(v)
+			err = Recovered(v)
 		}
 		if err != nil {
 			err = fmt.Errorf("%s: %w", step, err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"strings"
 )
 
@@ -41,6 +42,18 @@ func (e *PanicError) Class() string { return "panic" }
 // Frame is the function that panicked, without file and line, so that failures stay grouped when
 // the file is edited.
 func (e *PanicError) Frame() string { return e.frame }
+
+// Recovered makes an error of what recover returned, for middleware that handles panics itself. Call it
+// in the deferred function that recovered: the stack is still there. A PanicError that was panicked on
+// is returned as it is.
+func Recovered(v any) *PanicError {
+	if p, ok := v.(error); ok {
+		if again, ok := errors.AsType[*PanicError](p); ok {
+			return again
+		}
+	}
+	return &PanicError{Value: v, Stack: debug.Stack(), frame: panicFrame()}
+}
 
 // errNoAnswer stands for the answers that a batch job owes.
 var errNoAnswer = errors.New("batch job gave no answer for this message")

@@ -2,9 +2,7 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -37,7 +35,7 @@ func (i *Instance) Run(ctx context.Context, ms []*Info) (errs []error) {
 	defer func() {
 		if v := recover(); v != nil {
 			errs = make([]error, len(ms))
-			err := caught(v)
+			err := Recovered(v)
 			for n := range errs {
 				errs[n] = err
 			}
@@ -56,7 +54,7 @@ func (i *Instance) Check(m *Info) error { return guarded(i.check, m) }
 func guarded(check func(*Info) error, m *Info) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = caught(v)
+			err = Recovered(v)
 		}
 	}()
 	return check(m)
@@ -70,7 +68,7 @@ func (i *Instance) Close() (err error) {
 		}
 		defer func() {
 			if v := recover(); v != nil {
-				err = caught(v)
+				err = Recovered(v)
 			}
 			if err != nil {
 				err = fmt.Errorf("job %s: close: %w", i.name, err)
@@ -79,14 +77,4 @@ func (i *Instance) Close() (err error) {
 		err = i.close()
 	})
 	return err
-}
-
-// caught makes an error of a recovered panic, in the deferred function itself.
-func caught(v any) *PanicError {
-	if p, ok := v.(error); ok {
-		if again, ok := errors.AsType[*PanicError](p); ok {
-			return again // panicked on, by a middleware
-		}
-	}
-	return &PanicError{Value: v, Stack: debug.Stack(), frame: panicFrame()}
 }

@@ -345,7 +345,7 @@ func TestRegistrationPanicsOnFaults(t *testing.T) {
 	r := jobs.NewRegistry()
 	jobs.AddTo(r, "email", nothing)
 	for _, row := range []struct{ name, want string }{
-		{"email", "registered twice"}, {"all", "reserved"}, {"jobstest", "reserved"}, {"Email", "lower-case"}, {"", "lower-case"}, {"a b", "lower-case"},
+		{"email", "registered twice"}, {"all", "reserved"}, {"jobstest", "reserved"}, {"middleware", "reserved"}, {"Email", "lower-case"}, {"", "lower-case"}, {"a b", "lower-case"},
 	} {
 		func() {
 			defer func() {

@@ -42,7 +42,7 @@ func (r *Registry) Names() []string {
 var (
 	validName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,79}$`)
 	// notJobs are folders of jobs/ that hold no job.
-	notJobs = map[string]bool{"all": true, "jobstest": true, "internal": true}
+	notJobs = map[string]bool{"all": true, "jobstest": true, "internal": true, "middleware": true}
 )
 
 // add panics on a fault: registration happens in init, where nobody could handle an error, and a

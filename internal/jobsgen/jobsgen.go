@@ -28,7 +28,7 @@ const (
 )
 
 // notJobs are folders of jobs/ that are no jobs, whatever they hold.
-var notJobs = []string{"all", "jobstest", "internal", "testdata"}
+var notJobs = []string{"all", "jobstest", "internal", "middleware", "testdata"}
 
 // Result is what was found in a module.
 type Result struct {

@@ -30,6 +30,7 @@ func tree() fstest.MapFS {
 		// No jobs.
 		"jobs/all/all.go":         file("package all\n" + imports + register),
 		"jobs/jobstest/a.go":      file("package jobstest\n" + imports + register),
+		"jobs/middleware/a.go":    file("package middleware\n" + imports + register),
 		"jobs/internal/x/a.go":    file("package x\n" + imports + register),
 		"jobs/_old/a.go":          file("package old\n" + imports + register),
 		"jobs/.git/a.go":          file("package git\n" + imports + register),

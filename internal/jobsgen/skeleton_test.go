@@ -73,6 +73,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		{newModule(t), "../greet", "lower-case letter"},
 		{newModule(t), "all", "another kind"},
 		{newModule(t), "testdata", "another kind"},
+		{newModule(t), "middleware", "another kind"},
 		{foreign, "greet", "example.com/other does not require github.com/stationmaster/worker: go get"},
 		{t.TempDir(), "greet", "run this at the module's root"},
 	} {
