@@ -27,8 +27,9 @@ func Fingerprint(job, class, reason string) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:6])
 }
 
-// classOf names the kind of an error: its own word, else the type of its root cause.
-func classOf(err error) string {
+// Class names the kind of an error as a record does: its own word, else the type of its root cause. It
+// is empty for nil.
+func Class(err error) string {
 	if err == nil {
 		return ""
 	}
@@ -71,9 +72,9 @@ func root(err error) error {
 	}
 }
 
-// template is the error's text without anything that differs from message to message, and without
-// anything of the message itself.
-func template(err error, body string) string {
+// Reason is the text of an error as a record has it: without anything that differs from message to
+// message, and without anything of body, which is the message's own outside any envelope.
+func Reason(err error, body string) string {
 	if err == nil {
 		return ""
 	}

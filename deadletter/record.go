@@ -85,8 +85,7 @@ func New(d *queue.Delivery, death Death, err error) Record {
 	if enveloped {
 		body = n.Message
 	}
-	class := classOf(err)
-	reason := template(err, body)
+	class, reason := Class(err), Reason(err, body)
 	r := Record{
 		V: Version, ID: queue.StableIDOf(d, n, enveloped), Job: death.Job,
 		Class: class, Reason: reason, Fingerprint: Fingerprint(death.Job, class, reason),

@@ -59,7 +59,9 @@ type Env struct {
 // Call handles one message or a batch and answers by index; a nil slice means that all are done.
 type Call func(ctx context.Context, m []*Info) []error
 
-// Middleware wraps every call of a job: one shape for single and for batch jobs.
+// Middleware wraps every call of a job: one shape for single and for batch jobs. What next returns is nil
+// or has an answer for each message that it was given. An error of the middleware is an answer like the
+// job's own, marks of package retry included. Package middleware has some ready.
 type Middleware func(next Call) Call
 
 // Definition is a registered job: how to make it, not yet made.
@@ -81,7 +83,8 @@ type Definition struct {
 // Option changes a definition.
 type Option func(*Definition)
 
-// Use wraps the job in middleware; the first is the outermost.
+// Use wraps the job in middleware; the first is the outermost, and what the worker has for all jobs is
+// outside of them.
 func Use(m ...Middleware) Option {
 	return func(d *Definition) { d.middleware = append(d.middleware, m...) }
 }
@@ -148,10 +151,18 @@ func (d *Definition) Open(ctx context.Context, decode func(into any) error, env 
 	}
 	outer = slices.Concat(outer, d.middleware)
 	for _, m := range slices.Backward(outer) {
-		call = m(call)
+		call = m(complete(call))
 	}
-	i.call = call
+	i.call = complete(call)
+	if env != nil {
+		i.log = env.Log
+	}
 	return i, nil
+}
+
+// complete lets a call answer for each of its messages, or with nil.
+func complete(call Call) Call {
+	return func(ctx context.Context, ms []*Info) []error { return answers(call(ctx, ms), len(ms)) }
 }
 
 // prepare checks the settings of a job and lets it set itself up.

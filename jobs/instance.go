@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -14,6 +15,7 @@ type Instance struct {
 	timeout time.Duration
 	call    Call
 	check   func(*Info) error
+	log     *slog.Logger // nil: none was lent
 
 	close  func() error
 	closed sync.Once
@@ -44,8 +46,25 @@ func (i *Instance) Run(ctx context.Context, ms []*Info) (errs []error) {
 	for _, m := range ms {
 		m.Job = i.name
 	}
-	return answers(i.call(ctx, ms), len(ms))
+	if i.log != nil {
+		ctx = context.WithValue(ctx, logKey{}, i.log)
+	}
+	return i.call(ctx, ms)
 }
+
+// logKey finds the logger in the context of a run.
+type logKey struct{}
+
+// Log returns the logger that the worker lends to the job which runs with ctx, for jobs that are functions
+// and for middleware; it names the job. Outside of a run it discards.
+func Log(ctx context.Context) *slog.Logger {
+	if log, ok := ctx.Value(logKey{}).(*slog.Logger); ok {
+		return log
+	}
+	return discarding
+}
+
+var discarding = slog.New(slog.DiscardHandler)
 
 // Check decodes a message and says what is wrong with it; the job is not run.
 func (i *Instance) Check(m *Info) error { return guarded(i.check, m) }

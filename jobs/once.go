@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/retry"
 )
 
@@ -78,11 +79,9 @@ func once(ctx context.Context, s Seen, next Call, ms []*Info) []error {
 	if len(claimed) == 0 {
 		return errs
 	}
-	got := answers(next(ctx, claimed), len(claimed))
+	got := next(ctx, claimed)
 	for i, place := range places {
-		if got != nil {
-			errs[place] = got[i]
-		}
+		errs[place] = queue.At(got, i)
 		finished[place] = errs[place] == nil
 	}
 	return errs

@@ -36,6 +36,8 @@ var floors = []room{
 	{pattern: "jobs/jobstest", floor: 4},
 	{pattern: "jobs/internal/*", floor: 4}, // what the bundled jobs share
 
+	{pattern: "jobs/middleware", floor: 2},
+
 	{pattern: "worker", floor: 5},
 	{pattern: "jobs/*", floor: 5},
 
