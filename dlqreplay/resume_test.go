@@ -107,6 +107,9 @@ func (t dyingTaker) Take(ctx context.Context, ls []*dlqreplay.Letter, ms []queue
 		return make([]string, len(ms)), queue.Each(errDead, len(ms))
 	}
 	made, errs := t.Taker.Take(ctx, ls, ms)
+	// The answer takes a while, and the deletes of earlier batches are recorded: else it is chance whether a
+	// resumed run must wait until it is sure that what is not recorded as deleted is gone.
+	<-time.After(time.Second)
 	if !t.k.step("answer") {
 		<-ctx.Done()
 		return make([]string, len(ms)), queue.Each(errDead, len(ms))
