@@ -108,11 +108,7 @@ func exempted(policy, topicARN, queueARN string) string {
 // admitted is the policy with a statement that lets the topic in, and that statement by itself. Merging
 // adds the topic to what a statement of ours says already.
 func admitted(policy, topicARN, queueARN string) (whole, statement string) {
-	s := iampolicy.Statement{
-		Sid: "stationmaster-sns", Effect: "Allow", Principal: map[string]string{"Service": principal(topicARN, queueARN)},
-		Action: sendAction, Resource: queueARN,
-		Condition: map[string]map[string][]string{"ArnEquals": {"aws:SourceArn": {topicARN}}},
-	}
+	s := iampolicy.Admission(queueARN, topicARN)[0]
 	whole, _, err := iampolicy.Merge(policy, s)
 	if err != nil {
 		return "", compact(s)
@@ -131,13 +127,8 @@ func (e *examiner) admission(v verdict, topicARN string, q *topology.QueueState)
 	}
 	whole, statement := admitted(policy, topicARN, q.ARN)
 	m := Mend{Text: "let the topic in"}
-	switch {
-	case e.ours(q.Name) && v.code != "D-04":
-		m.Apply = true
-	case !e.ours(q.Name):
+	if m.Apply = e.ours(q.Name); !m.Apply {
 		m.Text = "its owner has to add this statement to its policy: " + statement
-	default:
-		m.Text = "add this statement to its policy: " + statement
 	}
 	if whole == "" {
 		m.Text += fmt.Sprintf("; there is no room for it: see %s", "Q-26")

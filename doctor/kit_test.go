@@ -179,8 +179,11 @@ func (k *kit) observed(t *testing.T, wanted topology.Topology) *topology.State {
 // examine reads everything back and examines it, as on an endpoint that is not AWS.
 func (k *kit) examine(t *testing.T, wanted topology.Topology, with ...func(*doctor.Options)) *doctor.Report {
 	t.Helper()
-	o := doctor.Options{Topology: wanted, State: k.observed(t, wanted), Work: workOf(wanted), Drain: 25 * time.Second, Grace: 30 * time.Second, Local: true}
-	return examine(t, o, with...)
+	return examine(t, examineOptions(wanted, k.observed(t, wanted)), with...)
+}
+
+func examineOptions(wanted topology.Topology, s *topology.State) doctor.Options {
+	return doctor.Options{Topology: wanted, State: s, Work: workOf(wanted), Drain: 25 * time.Second, Grace: 30 * time.Second, Local: true}
 }
 
 func examine(t *testing.T, o doctor.Options, with ...func(*doctor.Options)) *doctor.Report {

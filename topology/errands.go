@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/stationmaster/worker/internal/iampolicy"
 )
 
 // Errand is what somebody else has to do for messages to arrive, because it is theirs to do, or because
@@ -92,7 +94,7 @@ func (l *layout) subscriptionErrands(s Subscription, state *State) []Errand {
 		return []Errand{{
 			For: about, What: "the function has to let the topic invoke it",
 			Command: fmt.Sprintf("aws lambda add-permission --function-name %s --statement-id stationmaster-%s --action lambda:InvokeFunction --principal %s --source-arn %s",
-				s.Endpoint, strings.ReplaceAll(lastPart(topicARN), ".", "-"), service, topicARN),
+				s.Endpoint, strings.ReplaceAll(lastPart(topicARN), ".", "-"), snsFor(topicARN, s.Endpoint), topicARN),
 		}}
 	case "firehose":
 		return []Errand{{
@@ -133,7 +135,7 @@ func (l *layout) queueErrands(about string, s Subscription, state *State) []Erra
 			return nil
 		}
 	}
-	text, err := json.Marshal(l.statement(s.Queue, s.Topic))
+	text, err := json.Marshal(l.admission(s.Queue, s.Topic)[0])
 	if err != nil {
 		return nil // strings and maps of them always marshal
 	}
@@ -159,9 +161,9 @@ func (l *layout) keyErrands() (all []Errand) {
 		all = append(all, Errand{
 			For: "key " + key, What: "the key's policy has to let SNS use it; without it SNS throws away what it delivers to the queues that it encrypts",
 			Statement: statement(map[string]any{
-				"Sid": "stationmaster-sns", "Effect": "Allow", "Principal": map[string]string{"Service": service},
+				"Sid": "stationmaster-sns", "Effect": "Allow", "Principal": map[string]string{"Service": iampolicy.SNS}, // key, queue and topic are in one region
 				"Action": []string{"kms:Decrypt", "kms:GenerateDataKey*"}, "Resource": "*",
-				"Condition": map[string]any{"ArnEquals": map[string]any{sourceARN: topics[key]}},
+				"Condition": map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": topics[key]}},
 			}),
 		})
 	}

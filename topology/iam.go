@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/stationmaster/worker/internal/iampolicy"
 )
 
 // Roles that Policy knows.
@@ -291,7 +293,7 @@ func (w *permissions) provisioner(prune bool) {
 	if len(roles) > 0 {
 		w.all = append(w.all, permission{
 			Sid: "PassRole", Effect: "Allow", Action: []string{"iam:PassRole"}, Resource: slices.Sorted(maps.Keys(roles)),
-			Condition: map[string]map[string][]string{"StringEquals": {"iam:PassedToService": {service}}},
+			Condition: map[string]map[string][]string{"StringEquals": {"iam:PassedToService": {iampolicy.SNS}}},
 		})
 	}
 }

@@ -135,10 +135,16 @@ func suffixed(name, suffix string) string {
 
 func isARN(s string) bool { return strings.HasPrefix(s, "arn:") }
 
-// accountOf is the account of an ARN of six parts; empty when it is none.
-func accountOf(arn string) string {
-	if parts := strings.Split(arn, ":"); len(parts) == 6 {
-		return parts[4]
+// accountOf is the account of an ARN; empty when it is none.
+func accountOf(arn string) string { return arnPart(arn, 4) }
+
+// regionOf is the region of an ARN; empty when it is none.
+func regionOf(arn string) string { return arnPart(arn, 3) }
+
+// arnPart is one of the six parts of an ARN, the last of which may have colons.
+func arnPart(arn string, n int) string {
+	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
+		return parts[n]
 	}
 	return ""
 }

@@ -194,8 +194,8 @@ func (s Subscription) validateEnds(fault func(string, ...any), topics map[string
 func (t Topology) check(account Account) error {
 	found := faults{t.Validate()}
 	for _, topic := range t.Topics {
-		if parts := strings.Split(topic.ARN, ":"); len(parts) == 6 && parts[3] != account.Region {
-			found.add("topic %s: is in %s, and SNS takes calls about it there only; this is %s: set AWS_REGION, or leave it out here", topic.Name, parts[3], account.Region)
+		if at := regionOf(topic.ARN); at != "" && at != account.Region {
+			found.add("topic %s: is in %s, and SNS takes calls about it there only; this is %s: set AWS_REGION, or leave it out here", topic.Name, at, account.Region)
 		}
 	}
 	return errors.Join(found...)
