@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,12 +56,12 @@ func Run[J Job](t testing.TB, job J, body any, o ...Option) Result {
 }
 
 // RunBatch runs a job once against several messages and returns a result for each. Their ids are
-// message-1, message-2 and so on.
+// message-1, message-2 and so on, unless ID says otherwise; With gives one of them options of its own.
 func RunBatch[J Job](t testing.TB, job J, bodies []any, o ...Option) []Result {
 	t.Helper()
 	s := set(o)
 	d := definition(t, job)
-	i, sent, err := s.open(t, d)
+	i, sent, err := s.open(t, d, nil)
 	if err != nil {
 		t.Fatalf("jobstest: %v", err)
 	}
@@ -98,7 +99,7 @@ func RunBatch[J Job](t testing.TB, job J, bodies []any, o ...Option) []Result {
 func Provision[J Job](t testing.TB, job J, o ...Option) error {
 	t.Helper()
 	s := set(o)
-	i, _, err := s.open(t, definition(t, job))
+	i, _, err := s.open(t, definition(t, job), nil)
 	if err != nil {
 		return err
 	}
@@ -119,39 +120,43 @@ func definition[J Job](t testing.TB, job J) *jobs.Definition {
 	return nil // not reached
 }
 
-func (s *setup) open(t testing.TB, d *jobs.Definition) (*jobs.Instance, *publisher, error) {
+func (s *setup) open(t testing.TB, d *jobs.Definition, l *living) (*jobs.Instance, *publisher, error) {
 	t.Helper()
-	p := &publisher{fails: s.publishFails}
+	p, middleware := &publisher{fails: s.publishFails}, s.middleware
+	if l != nil {
+		p.told, middleware = l.published, slices.Concat([]jobs.Middleware{l.observe}, middleware)
+	}
 	env := &jobs.Env{
 		Job: d.Name, Publisher: p,
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
-	i, err := d.Open(t.Context(), s.decoder(d.Name), env, s.middleware...)
+	i, err := d.Open(t.Context(), s.decoder(d.Name), env, middleware...)
 	return i, p, err
 }
 
 // delivery is the message as a queue would hand it out.
 func (s *setup) delivery(t testing.TB, id string, body any) *queue.Delivery {
 	t.Helper()
+	m, body := s.about(t, body)
 	text, err := encode(body)
 	if err != nil {
 		t.Fatalf("jobstest: encode the body: %v", err)
 	}
-	if s.id != "" {
-		id = s.id
+	if m.id != "" {
+		id = m.id
 	}
 	now := time.Now()
-	sent := s.sent
+	sent := m.sent
 	if sent.IsZero() {
 		sent = now
 	}
 	d := &queue.Delivery{
-		Message:   queue.Message{Body: text, Attributes: s.attributes, GroupID: s.group},
-		MessageID: id, Receives: max(s.attempt, 1), Sent: sent, FirstReceived: now, Received: now,
+		Message:   queue.Message{Body: text, Attributes: m.attributes, GroupID: m.group},
+		MessageID: id, Receives: max(m.attempt, 1), Sent: sent, FirstReceived: now, Received: now,
 	}
-	if s.topic != "" {
+	if m.topic != "" {
 		d.Attributes = nil
-		if d.Body, err = envelope(s.topic, id, text, sent, s.attributes); err != nil {
+		if d.Body, err = envelope(m.topic, id, text, sent, m.attributes); err != nil {
 			t.Fatalf("jobstest: encode the envelope: %v", err)
 		}
 	}

@@ -1,41 +1,24 @@
 package jobstest
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
 	"github.com/stationmaster/worker/deadletter"
-	"github.com/stationmaster/worker/internal/awsapi"
-	"github.com/stationmaster/worker/jobs"
-	"github.com/stationmaster/worker/localaws"
-	"github.com/stationmaster/worker/poller"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/retry"
 )
 
-const (
-	// longest is how long a life may last: what SQS keeps a message for unless told otherwise.
-	longest = 4 * 24 * time.Hour
-	// spare is how many more receives than attempts the queue allows, as a worker's own queues do.
-	spare = 10
-)
-
 // Try is one run of a job in a Life.
 type Try struct {
-	// At is when it began, counted from the send; Took is how long it ran.
+	// At is when it began, counted from the send of the first message; Took is how long it ran.
 	At, Took time.Duration
 	// Attempt counts the tries that were spent, from 1.
 	Attempt int
+	// Batch is how many messages the job was given at once, this one among them: 1 for a single job.
+	Batch int
 	// Err is what the job answered, Decision what the worker did about it.
 	Err      error
 	Decision retry.Decision
@@ -43,6 +26,9 @@ type Try struct {
 
 // Life is what became of one message, from its send to its end.
 type Life struct {
+	// Name is the message's ID where one was given, else message-1 and so on; published-1 and so on for
+	// what the job published itself (Subscribed).
+	Name string
 	// Tries are the runs of the job, in order.
 	Tries []Try
 	// Done: the job succeeded and the message was deleted. Otherwise it lies in the dead-letter queue.
@@ -51,188 +37,59 @@ type Life struct {
 	// there is none: SQS itself moved the message, after too many receives.
 	Dead   queue.Message
 	Record deadletter.Record
-	// Published is what the job published in all its tries, in order.
+	// Published is what the job published in the tries of this message, in order; where it was one of a
+	// batch, all that was published in that run.
 	Published []Published
-	// Lasted is from the send to the end.
+	// Lasted is from the send of the first message to the end of this one.
 	Lasted time.Duration
 
-	t testing.TB
+	t     testing.TB
+	job   string
+	ended bool
 }
 
 // Live sends one message to a queue of package localaws and lets a worker's own poller give it to the job
 // until it has been deleted or lies in the dead-letter queue. Time is virtual (testing/synctest): retries
 // over hours take milliseconds, and a job that waits takes no time at all. So Live must not be called in a
-// bubble, and what the job talks to over sockets answers while the clock stands still.
+// bubble.
 //
 // Retries follow Policy. A worker draws each delay below its bound; here it is the bound itself, so that a
-// time table can be expected to the second. The job is set up once. Options that
-// are of one delivery (Attempt, Sent) have no meaning here.
+// time table can be expected to the second. The job is set up once. Options that are of one delivery
+// (Attempt, Sent) have no meaning here.
+//
+// The clock stands still while a goroutine of the job waits on a socket. That is what lets a job talk to a
+// server of the test, which answers at no time at all; but a connection that stays open between tries would
+// stop the clock for ever. Those of http.DefaultTransport are closed after each try, and Serve makes a
+// server that closes its own. After ten seconds in which nothing moved, or thirty within a try, the test
+// ends with what it was that waited.
 //
 // That the job cannot be set up, or that the message has not ended after four days, ends the test.
 func Live[J Job](t *testing.T, job J, body any, o ...Option) *Life {
 	t.Helper()
-	life := &Life{t: t}
-	synctest.Test(t, func(t *testing.T) {
-		t.Helper()
-		l := &living{life: life, ended: make(chan struct{})}
-		l.run(t, set(o), definition(t, job), body)
-	})
-	return life
-}
-
-// living is a life that goes on.
-type living struct {
-	sent time.Time
-
-	mu    sync.Mutex
-	life  *Life
-	dead  bool
-	ended chan struct{}
-}
-
-func (l *living) run(t *testing.T, s *setup, d *jobs.Definition, body any) {
-	t.Helper()
-	i, published, err := s.open(t, d)
-	if err != nil {
-		t.Fatalf("jobstest: %v", err)
-	}
-	defer func() {
-		if err := i.Close(); err != nil {
-			t.Errorf("jobstest: %v", err)
-		}
-	}()
-	server := localaws.New(localaws.Options{})
-	defer func() { _ = server.Close() }() // it holds nothing but this test
-	work, dlq, err := queues(t.Context(), server, s.policy)
-	if err != nil {
-		t.Fatalf("jobstest: %v", err)
-	}
-	p, err := poller.New(poller.Options{
-		Name: queueName, Job: d.Name, Receiver: work, Settler: work, DeadLetters: dlq,
-		Route: func(*jobs.Info) (*jobs.Instance, bool) { return i, true },
-		Retry: s.policy, Slots: 1, CutPolls: true, Random: func() float64 { return 1 },
-		Hooks: poller.Hooks{Finished: l.finished, Settled: l.settled},
-	})
-	if err != nil {
-		t.Fatalf("jobstest: %v", err)
-	}
-	m := s.delivery(t, "", body).Message
-	l.sent = time.Now()
-	if _, errs := work.Send(t.Context(), []queue.Message{m}); queue.At(errs, 0) != nil {
-		t.Fatalf("jobstest: send the message: %v", errs[0])
-	}
-	l.watch(t, p, dlq)
-	l.life.Published, l.life.Lasted = published.all(), time.Since(l.sent)
-}
-
-// watch runs the poller until the message has ended.
-func (l *living) watch(t *testing.T, p *poller.Poller, dlq *awsapi.Queue) {
-	t.Helper()
-	receive, stop := context.WithTimeout(t.Context(), longest)
-	var all sync.WaitGroup
-	defer all.Wait()
-	defer stop()
-	all.Go(func() { p.Run(receive, t.Context()) })
-	dead := make(chan queue.Delivery, 1)
-	all.Go(func() {
-		for receive.Err() == nil {
-			if ds, err := dlq.Receive(receive, 1, queue.MaxWait); err == nil && len(ds) > 0 {
-				dead <- ds[0]
-				return
-			}
-		}
-	})
-	select {
-	case <-l.ended:
-		l.life.Done = true
-	case d := <-dead:
-		l.life.Dead = d.Message
-		l.life.Record, _ = deadletter.Read(&d.Message)
-	case <-receive.Done():
-		t.Fatalf("jobstest: the message has not ended after %v:\n%s", longest, l.life)
-	}
-}
-
-// queues makes the queue of the job and its dead-letter queue.
-func queues(ctx context.Context, server *localaws.Server, policy retry.Policy) (work, dlq *awsapi.Queue, err error) {
-	api := awsapi.New(aws.Config{
-		Region: "us-east-1", BaseEndpoint: aws.String("http://jobstest.test"), HTTPClient: &http.Client{Transport: server.Transport()},
-		Credentials: credentials.NewStaticCredentialsProvider("jobstest", "jobstest", ""),
-	}, awsapi.Options{})
-	dead, err := api.CreateQueue(ctx, queueName+"-dlq", nil, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	attributes, err := api.QueueAttributes(ctx, dead)
-	if err != nil {
-		return nil, nil, err
-	}
-	redrive := fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, attributes["QueueArn"], max(policy.Attempts, 1)+spare)
-	url, err := api.CreateQueue(ctx, queueName, map[string]string{"RedrivePolicy": redrive}, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	return api.Queue(url, awsapi.QueueOptions{Visibility: poller.DefaultVisibility}), api.Queue(dead, awsapi.QueueOptions{Visibility: time.Minute}), nil
-}
-
-func (l *living) finished(_ context.Context, _ *queue.Delivery, _ *jobs.Info, o poller.Outcome) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.life.Tries = append(l.life.Tries, Try{
-		At: time.Since(l.sent) - o.Took, Took: o.Took, Attempt: o.Attempt, Err: o.Err, Decision: o.Decision,
-	})
-}
-
-func (l *living) settled(_ context.Context, _ *queue.Delivery, did poller.Settlement, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case err != nil:
-	case did == poller.DeadLettered:
-		l.dead = true
-	case did == poller.Deleted && !l.dead:
-		close(l.ended)
-	}
-}
-
-// String is the life as a table, a line for each try.
-func (l *Life) String() string {
-	var b strings.Builder
-	for _, try := range l.Tries {
-		answer := "done"
-		if try.Err != nil {
-			answer = try.Err.Error()
-		}
-		fmt.Fprintf(&b, "  %-12v attempt %d  took %v  %s", try.At, try.Attempt, try.Took, answer)
-		if try.Decision.Action == retry.Again {
-			fmt.Fprintf(&b, "  → again after %v", try.Decision.Delay)
-		}
-		b.WriteByte('\n')
-	}
-	switch {
-	case l.Done:
-		fmt.Fprintf(&b, "  %-12v deleted", l.Lasted)
-	case l.Record.V > 0:
-		fmt.Fprintf(&b, "  %-12v dead: %s (%s)", l.Lasted, l.Record.Reason, l.Record.Class)
-	case l.Dead.Body != "":
-		fmt.Fprintf(&b, "  %-12v dead: moved by SQS, without a record", l.Lasted)
-	}
-	return b.String()
+	return LiveAll(t, job, []any{body}, o...).Each[0]
 }
 
 // WantDone fails the test unless the job succeeded, at this attempt.
 func (l *Life) WantDone(attempt int) {
 	l.t.Helper()
-	if !l.Done || len(l.Tries) == 0 || l.Tries[len(l.Tries)-1].Attempt != attempt {
-		l.t.Errorf("want it done at attempt %d, its life was\n%s", attempt, l)
+	switch {
+	case !l.Done:
+		l.fail("want it done at attempt %d, it is dead", attempt)
+	case l.attempt() != attempt:
+		l.fail("want it done at attempt %d, it was done at attempt %d", attempt, l.attempt())
 	}
 }
 
 // WantDead fails the test unless the message was dead-lettered with a record of this class.
 func (l *Life) WantDead(class string) {
 	l.t.Helper()
-	if l.Done || l.Record.V == 0 || l.Record.Class != class {
-		l.t.Errorf("want it dead with class %q, its life was\n%s", class, l)
+	switch {
+	case l.Done:
+		l.fail("want it dead with class %q, it was done", class)
+	case !l.Record.Failed():
+		l.fail("want it dead with class %q, SQS moved it and it has no record", class)
+	case l.Record.Class != class:
+		l.fail("want it dead with class %q, its class is %q", class, l.Record.Class)
 	}
 }
 
@@ -244,18 +101,28 @@ func (l *Life) WantTries(at ...time.Duration) {
 		got[n] = try.At.Round(time.Second)
 	}
 	if !slices.Equal(got, at) {
-		l.t.Errorf("want it tried at %v, its life was\n%s", at, l)
+		l.fail("want it tried at %s, it was tried at %s", times(at), times(got))
 	}
 }
 
-// WantPublished fails the test unless the job published to these topics, in this order.
+// WantPublished fails the test unless the job published to these topics, in this order; without a topic,
+// unless it published nothing.
 func (l *Life) WantPublished(topics ...string) {
 	l.t.Helper()
-	got := make([]string, len(l.Published))
-	for n, p := range l.Published {
-		got[n] = p.Topic
+	if !slices.Equal(topicsOf(l.Published), topics) {
+		l.fail("want %s, got %s", toTopics(topics), toTopics(topicsOf(l.Published)))
 	}
-	if !slices.Equal(got, topics) {
-		l.t.Errorf("want published to %q, got %q", topics, got)
+}
+
+// attempt is that of the last try; 0 without one.
+func (l *Life) attempt() int {
+	if len(l.Tries) == 0 {
+		return 0
 	}
+	return l.Tries[len(l.Tries)-1].Attempt
+}
+
+func (l *Life) fail(format string, a ...any) {
+	l.t.Helper()
+	l.t.Errorf("jobstest: %s of job %s: %s:\n%s", l.Name, l.job, fmt.Sprintf(format, a...), l)
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/stationmaster/worker/internal/config"
@@ -20,24 +21,77 @@ import (
 type Option func(*setup)
 
 type setup struct {
+	of
 	values       map[string]any
 	decode       func(into any) error
+	policy       retry.Policy
+	middleware   []jobs.Middleware
+	publishFails error
+	fifo         bool
+	slots        int
+	back         []string // the topics whose messages come back
+	patience     *patience
+}
+
+// of is what is set of a message.
+type of struct {
 	attributes   map[string]queue.Attribute
 	topic, group string
 	id           string
 	sent         time.Time
 	attempt      int
-	policy       retry.Policy
-	middleware   []jobs.Middleware
-	publishFails error
 }
 
 func set(options []Option) *setup {
-	s := &setup{policy: retry.Default}
+	s := &setup{}
 	for _, o := range options {
 		o(s)
 	}
+	if s.policy == (retry.Policy{}) {
+		s.policy = retry.Default
+	}
 	return s
+}
+
+// message is a body with options of its own.
+type message struct {
+	body    any
+	options []Option
+}
+
+// With gives one of several messages options of its own, on top of those that all have:
+//
+//	jobstest.LiveAll(t, "charge", []any{first, jobstest.With(second, jobstest.Group("b"))}, jobstest.FIFO())
+//
+// Only options of a message go here (Attribute, Attributes, Envelope, ID, Group, Sent, Attempt); that
+// another one does ends the test.
+func With(body any, o ...Option) any { return message{body: body, options: o} }
+
+// about is what is set of one message, and its body.
+func (s *setup) about(t testing.TB, body any) (of, any) {
+	t.Helper()
+	m, own := body.(message)
+	if !own {
+		return s.of, body
+	}
+	if _, twice := m.body.(message); twice {
+		t.Fatalf("jobstest: With is given a message that has options already: give them all to one With")
+	}
+	mine := &setup{of: s.of}
+	mine.attributes = maps.Clone(s.attributes)
+	for _, o := range m.options {
+		o(mine)
+	}
+	if mine.ofTheJob() {
+		t.Fatalf("jobstest: With is given an option that is not of one message: give it to the call for all of them")
+	}
+	return mine.of, m.body
+}
+
+// ofTheJob reports whether anything is set that all messages share.
+func (s *setup) ofTheJob() bool {
+	return s.values != nil || s.decode != nil || s.policy != (retry.Policy{}) || s.middleware != nil ||
+		s.publishFails != nil || s.fifo || s.slots != 0 || s.back != nil
 }
 
 // Settings gives the job its settings: a map as config.toml would hold it in the job's table,
@@ -71,10 +125,10 @@ func Attributes(attributes map[string]queue.Attribute) Option {
 // Envelope lets the message come from a topic, in SNS's envelope, attributes and all.
 func Envelope(topic string) Option { return func(s *setup) { s.topic = topic } }
 
-// ID is the message's id, of each message in a batch.
+// ID is the message's id, as its producer gives it with publish.ID.
 func ID(id string) Option { return func(s *setup) { s.id = id } }
 
-// Group is the message's group id.
+// Group is the message's group id: an order in a Live with FIFO, a tenant otherwise.
 func Group(id string) Option { return func(s *setup) { s.group = id } }
 
 // Sent is when the message was sent; now, unless it is given.
@@ -93,6 +147,18 @@ func Use(m ...jobs.Middleware) Option {
 
 // PublishFails lets whatever the job publishes fail.
 func PublishFails(err error) Option { return func(s *setup) { s.publishFails = err } }
+
+// FIFO lets a Live or LiveAll use a FIFO queue: the messages of a Group run one after the other, and one
+// that failed holds up those behind it. A message without a Group is in a group "jobstest".
+func FIFO() Option { return func(s *setup) { s.fifo = true } }
+
+// Slots is how many messages a LiveAll runs side by side. Unless it is given a single job has one, so that
+// what happens at one instant happens in one order, and a batch job as many as it takes at once.
+func Slots(n int) Option { return func(s *setup) { s.slots = n } }
+
+// Subscribed lets the queue of a Live or LiveAll be subscribed to a topic: what the job publishes to it
+// comes back in SNS's envelope, and has a life of its own behind those of the messages that were sent.
+func Subscribed(topic string) Option { return func(s *setup) { s.back = append(s.back, topic) } }
 
 // decoder returns what decodes the settings; nil leaves the job's defaults.
 func (s *setup) decoder(job string) func(into any) error {
@@ -159,20 +225,27 @@ func envelope(topic, id, body string, sent time.Time, attributes map[string]queu
 // publisher remembers what a job publishes.
 type publisher struct {
 	fails error
+	// told, if there is one, hears of each message and the id that it was given.
+	told func(ctx context.Context, p Published, id string) error
 
 	mu   sync.Mutex
 	sent []Published
 }
 
 // Publish implements jobs.Publisher.
-func (p *publisher) Publish(_ context.Context, topic string, m queue.Message) (string, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (p *publisher) Publish(ctx context.Context, topic string, m queue.Message) (string, error) {
 	if p.fails != nil {
 		return "", p.fails
 	}
-	p.sent = append(p.sent, Published{Topic: topic, Message: m})
-	return fmt.Sprintf("published-%d", len(p.sent)), nil
+	p.mu.Lock()
+	published := Published{Topic: topic, Message: m}
+	p.sent = append(p.sent, published)
+	id := fmt.Sprintf("published-%d", len(p.sent))
+	p.mu.Unlock()
+	if p.told != nil {
+		return id, p.told(ctx, published, id)
+	}
+	return id, nil
 }
 
 func (p *publisher) all() []Published {
