@@ -46,7 +46,10 @@ func TestMain(m *testing.M) {
 	})
 	jobs.Register("ship", func(ctx context.Context, msg *jobs.Message[string]) error { return post(ctx, tell, msg.Body) })
 	jobs.Register("email", func(context.Context, *jobs.Message[struct{ Event, Email string }]) error { return nil })
-	cli.Main()
+	jobs.Register("layered", func(ctx context.Context, msg *jobs.Message[string]) error {
+		return post(ctx, tell, layersOf(ctx)+msg.Body)
+	}, jobs.Use(layer("own")))
+	cli.Main(layers()...)
 }
 
 func post(ctx context.Context, to, text string) error {
