@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/stationmaster/worker/internal/pause"
 )
 
 // Change is one thing that Apply did, or would do.
@@ -14,10 +16,12 @@ type Change struct {
 	Why  string // for somebody who reads a plan
 	// Details are the attributes of what is created.
 	Details []string
+	// Waited is for how long Apply has waited, and AtMost for how long it does; of a wait only.
+	Waited, AtMost time.Duration
 }
 
-// Waiting is the kind of what is no change: What tells what Apply waits for, and for how long still. It
-// comes again and again meanwhile, and is not in Result.Changed.
+// Waiting is the kind of what is no change: Name and What tell what has to happen before Apply goes on,
+// or ends. It comes once a second meanwhile, and is not in Result.Changed.
 const Waiting = "wait"
 
 // String says the change in a line.
@@ -35,9 +39,10 @@ type Result struct {
 }
 
 // Apply brings the account to match t, in the order of the package comment, and calls step, when
-// it is not nil, after each change. It stops at the first error; the result tells what had been
-// done, and applying again goes on from there. A subscription that somebody else has to confirm
-// stops nothing, and is an error in the end: see ErrPending.
+// it is not nil, after each change and while it waits. What a wait is not about goes on before it. It
+// stops at the first error and with ctx; the result tells what had been done, and applying again goes
+// on from there. A subscription that somebody else has to confirm stops nothing, and is an error in the
+// end: see ErrPending.
 func (t Topology) Apply(ctx context.Context, aws API, account Account, step func(Change)) (Result, error) {
 	if err := t.check(account); err != nil {
 		return Result{}, fmt.Errorf("apply topology: %w", err)
@@ -53,12 +58,15 @@ func newApplier(t Topology, aws API, account Account, step func(Change)) *applie
 	return &applier{
 		want: t, aws: aws, account: account, step: step, layout: t.layout(account),
 		result:  Result{URLs: make(map[string]string)},
-		touched: make(map[string]map[string]string), created: make(map[string]bool), known: make(map[string]map[end]string),
+		created: make(map[string]bool), late: make(map[string]error), set: make(map[string]bool),
+		touched: make(map[string]map[string]string), modified: make(map[string]time.Time), known: make(map[string]map[end]string),
 	}
 }
 
 func (a *applier) run(ctx context.Context) error {
-	for _, part := range []func(context.Context) error{a.queues, a.topics, a.look, a.settle, a.subscriptions, a.settled, a.confirm} {
+	for _, part := range []func(context.Context) error{
+		a.queues, a.topics, a.look, a.ready, a.names, a.settle, a.subscriptions, a.settled, a.confirm,
+	} {
 		if err := part(ctx); err != nil {
 			return err
 		}
@@ -76,10 +84,13 @@ type applier struct {
 	result  Result
 
 	created  map[string]bool              // names of queues and ARNs of topics made in this run
+	late     map[string]error             // queue → what SQS said, for one whose name is not free yet
+	set      map[string]bool              // queues that have been compared and set
 	touched  map[string]map[string]string // queue → attributes set in this run, to be read back
 	lastSet  time.Time
-	modified time.Time                 // when a queue that was right already was last changed
+	modified map[string]time.Time      // queue that was right already → when it was last changed
 	known    map[string]map[end]string // topic → subscription ARN, or the word in its place
+	held     []Subscription            // that wait for a queue
 }
 
 func (a *applier) changed(kind, name, what, why string, details ...string) {
@@ -90,10 +101,29 @@ func (a *applier) changed(kind, name, what, why string, details ...string) {
 	}
 }
 
-// waiting tells what is waited for.
-func (a *applier) waiting(what string) {
-	if a.step != nil {
-		a.step(Change{Kind: Waiting, What: what})
+// tellEvery is how often a wait is told.
+const tellEvery = time.Second
+
+// wait is something that has to happen before Apply goes on.
+type wait struct {
+	name, what string
+	began      time.Time
+	atMost     time.Duration
+}
+
+// pause waits for d, and tells meanwhile what for.
+func (a *applier) pause(ctx context.Context, w wait, d time.Duration) error {
+	for until := time.Now().Add(d); ; {
+		if a.step != nil {
+			a.step(Change{Kind: Waiting, Name: w.name, What: w.what, Waited: time.Since(w.began), AtMost: w.atMost})
+		}
+		left := time.Until(until)
+		if err := pause.For(ctx, min(left, tellEvery)); err != nil {
+			return fmt.Errorf("wait for %s: %w", w.name, err)
+		}
+		if left <= tellEvery {
+			return nil
+		}
 	}
 }
 

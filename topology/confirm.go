@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -71,39 +70,44 @@ func (a *applier) confirmed(ctx context.Context, s Subscription, arn string) err
 // confirmEvery is how often a pending subscription is looked at.
 const confirmEvery = time.Second
 
-// confirm waits for HTTP endpoints to confirm their subscriptions. What is left then is an error,
-// except for mail: nobody waits for people.
+// confirm waits for HTTP endpoints to confirm their subscriptions. What is left then, or when ctx ends,
+// is an error, except for mail: nobody waits for people.
 func (a *applier) confirm(ctx context.Context) error {
 	for began := time.Now(); a.want.Confirm > 0; {
 		left, err := a.stillPending(ctx)
-		if err != nil || left == 0 {
-			return errors.Join(err, a.pendingErrors())
-		}
-		waited := time.Since(began)
-		if waited >= a.want.Confirm {
+		if err == nil && (len(left) == 0 || time.Since(began) >= a.want.Confirm) {
 			break
 		}
-		a.waiting(fmt.Sprintf("%d HTTP endpoints have to confirm their subscription: %s of at most %s", left, waited.Round(time.Second), a.want.Confirm))
-		if err := pause.For(ctx, confirmEvery); err != nil {
+		if err == nil {
+			w := wait{fmt.Sprintf("%d HTTP endpoints", len(left)), "they have to confirm their subscriptions", began, a.want.Confirm}
+			if len(left) == 1 {
+				w.name, w.what = "subscription "+left[0].Name, "its HTTP endpoint has to confirm it"
+			}
+			err = a.pause(ctx, w, confirmEvery)
+		}
+		if end := context.Cause(ctx); end != nil { // all that is not pending is done
+			return errors.Join(fmt.Errorf("wait for confirmations: %w", end), a.pendingErrors())
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return a.pendingErrors()
 }
 
-// stillPending drops the HTTP endpoints that have confirmed meanwhile, and counts the others.
-func (a *applier) stillPending(ctx context.Context) (left int, err error) {
+// stillPending drops the HTTP endpoints that have confirmed meanwhile, and returns the others.
+func (a *applier) stillPending(ctx context.Context) (left []Pending, err error) {
 	var still []Pending
 	for _, p := range a.result.Pending {
 		if p.s.web() && isARN(p.arn) {
 			have, err := a.aws.SubscriptionAttributes(ctx, p.arn)
 			if err != nil && !errors.Is(err, queue.ErrNotFound) {
-				return 0, err
+				return nil, err
 			}
 			if err == nil && have[attrPending] != "true" {
 				continue
 			}
-			left++
+			left = append(left, p)
 		}
 		still = append(still, p)
 	}

@@ -444,8 +444,11 @@ func TestAnHTTPEndpointIsWaitedForAndAskedAgain(t *testing.T) {
 		web.deaf.Store(true)
 		var waits int
 		r, err := everything().Apply(t.Context(), k, account, func(c topology.Change) {
-			if c.Kind == topology.Waiting && strings.Contains(c.What, "2 HTTP endpoints have to confirm") {
-				waits++
+			if c.Kind != topology.Waiting || c.AtMost != confirmWithin() { // else it spreads
+				return
+			}
+			if waits++; c.Name != "2 HTTP endpoints" || c.What != "they have to confirm their subscriptions" || c.Waited >= c.AtMost {
+				t.Errorf("%s, %s of %s", c, c.Waited, c.AtMost)
 			}
 		})
 		if !errors.Is(err, topology.ErrPending) || !strings.Contains(err.Error(), "a worker of this configuration has to run where SNS reaches it at "+hook) {

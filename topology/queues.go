@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,21 +15,26 @@ import (
 
 // queues creates those that are missing, dead-letter queues first, and then sets what differs, in
 // the same order. Nothing but what can only be said at creation is said there: a CreateQueue with
-// other attributes than the queue's own is an error.
+// other attributes than the queue's own is an error. A queue whose name is not free yet is left to
+// names, and so is one whose dead-letter queue it is.
 func (a *applier) queues(ctx context.Context) error {
+	made := len(a.created)
 	for _, q := range a.layout.queues {
 		if err := a.findOrCreate(ctx, q); err != nil {
 			return err
 		}
 	}
-	if a.want.Settle > 0 && len(a.created) > 0 {
+	if a.want.Settle > 0 && len(a.created) > made {
 		// "You must wait at least one second after the queue is created." (CreateQueue, API reference)
 		if err := pause.For(ctx, time.Second); err != nil {
 			return err
 		}
 	}
 	for _, q := range a.layout.queues {
-		if q.Unmanaged {
+		if q.Unmanaged || a.set[q.Name] || a.late[q.Name] != nil {
+			continue
+		}
+		if dlq, ok := a.layout.byName[q.DLQ]; ok && !dlq.Unmanaged && !a.set[q.DLQ] {
 			continue
 		}
 		work := func() error {
@@ -40,11 +46,16 @@ func (a *applier) queues(ctx context.Context) error {
 		if err := a.counted(work, a.created[q.Name]); err != nil {
 			return err
 		}
+		a.set[q.Name] = true
 	}
 	return nil
 }
 
+// findOrCreate makes sure of a queue once.
 func (a *applier) findOrCreate(ctx context.Context, q Queue) error {
+	if a.result.URLs[q.Name] != "" {
+		return nil
+	}
 	url, err := findQueue(ctx, a.aws, q)
 	if errors.Is(err, queue.ErrNotFound) && !q.Unmanaged {
 		if url, err = a.create(ctx, q); err == nil {
@@ -52,36 +63,57 @@ func (a *applier) findOrCreate(ctx context.Context, q Queue) error {
 			a.changed("queue", q.Name, "create", a.layout.whyCreate(q), details(a.layout.attributes(q))...)
 		}
 	}
+	if deletedRecently(err) {
+		a.late[q.Name] = err
+		return nil
+	}
 	if err != nil {
 		return q.withOwner(err)
 	}
+	delete(a.late, q.Name)
 	a.result.URLs[q.Name] = url
 	return nil
 }
 
-// recreateAfter is for how long SQS refuses the name of a deleted queue, and as long again in case
-// its clock is behind. Source: DeleteQueue, SQS API reference: "at least 60 seconds".
-const recreateAfter = 2 * time.Minute
-
-// create makes a queue, and waits while SQS remembers one of the same name that was deleted.
+// create makes a queue.
 func (a *applier) create(ctx context.Context, q Queue) (url string, err error) {
-	for began := time.Now(); ; {
-		url, err = a.aws.CreateQueue(ctx, q.Name, immutable(q.Name, attrFIFOQueue), a.tagsOf(q.Tags))
-		if errors.Is(err, queue.ErrRejected) && !deletedRecently(err) {
-			// Another one may have made it meanwhile.
-			if there, findErr := findQueue(ctx, a.aws, q); findErr == nil {
-				return there, nil
-			}
-		}
-		waited := time.Since(began)
-		if !deletedRecently(err) || waited >= recreateAfter {
-			return url, err
-		}
-		a.waiting(fmt.Sprintf("queue %s: SQS remembers one of this name that was deleted: %s of at most %s", q.Name, waited.Round(time.Second), recreateAfter))
-		if err := pause.For(ctx, 5*time.Second); err != nil {
-			return "", fmt.Errorf("queue %s: wait until SQS has forgotten the deleted one: %w", q.Name, err)
+	url, err = a.aws.CreateQueue(ctx, q.Name, immutable(q.Name, attrFIFOQueue), a.tagsOf(q.Tags))
+	if errors.Is(err, queue.ErrRejected) && !deletedRecently(err) {
+		// Another one may have made it meanwhile.
+		if there, findErr := findQueue(ctx, a.aws, q); findErr == nil {
+			return there, nil
 		}
 	}
+	return url, err
+}
+
+const (
+	// recreateAfter is for how long SQS refuses the name of a deleted queue, and as long again in case
+	// its clock is behind. Source: DeleteQueue, SQS API reference: "at least 60 seconds".
+	recreateAfter = 2 * time.Minute
+	// recreateEvery is how often it is asked.
+	recreateEvery = 5 * time.Second
+)
+
+// names makes the queues whose names were not free, and sets what waited for them.
+func (a *applier) names(ctx context.Context) error {
+	for began := time.Now(); len(a.late) > 0; {
+		first := a.layout.queues[slices.IndexFunc(a.layout.queues, func(q Queue) bool { return a.late[q.Name] != nil })].Name
+		if time.Since(began) >= recreateAfter {
+			return a.late[first]
+		}
+		w := wait{"queue " + first, "SQS has to forget the queue of this name that was deleted", began, recreateAfter}
+		if n := len(a.late); n > 1 {
+			w.name, w.what = fmt.Sprintf("%s and %d more", w.name, n-1), "SQS has to forget the queues of these names that were deleted"
+		}
+		if err := a.pause(ctx, w, recreateEvery); err != nil {
+			return err
+		}
+		if err := a.queues(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // deletedRecently reads the code, which has a prefix where the server speaks the older protocol too.
@@ -160,21 +192,21 @@ func (a *applier) looked(name string, have map[string]string) {
 	if err != nil || len(a.layout.senders[name]) == 0 {
 		return
 	}
-	if at := time.Unix(unix, 0); at.After(a.modified) {
-		a.modified = at
-	}
+	a.modified[name] = time.Unix(unix, 0)
 }
 
-// readNew reads the attributes of a queue; one that was created a moment ago may still be unknown
-// to the server that is asked.
+// knownWithin is how long a queue that was created a moment ago may be unknown to the server that is
+// asked.
+const knownWithin = 30 * time.Second
+
+// readNew reads the attributes of a queue, and waits for a new one to be known.
 func (a *applier) readNew(ctx context.Context, name, url string) (map[string]string, error) {
-	const patience = 30
-	for try := 1; ; try++ {
+	for began := time.Now(); ; {
 		have, err := a.aws.QueueAttributes(ctx, url)
-		if !errors.Is(err, queue.ErrNotFound) || !a.created[name] || a.want.Settle <= 0 || try == patience {
+		if !errors.Is(err, queue.ErrNotFound) || !a.created[name] || a.want.Settle <= 0 || time.Since(began) >= knownWithin {
 			return have, err
 		}
-		if err := pause.For(ctx, time.Second); err != nil {
+		if err := a.pause(ctx, wait{"queue " + name, "SQS has to know the new queue everywhere", began, knownWithin}, time.Second); err != nil {
 			return nil, err
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -22,25 +21,26 @@ const (
 	clockSkew = 5 * time.Minute
 )
 
-// settle waits until what was set on queues has had its time to spread and reads back as set.
-// Subscribing earlier would let SNS deliver into a policy that does not know it yet. When there is
-// nothing to subscribe, it is enough that it reads back.
-func (a *applier) settle(ctx context.Context) error {
-	if a.want.Settle <= 0 {
-		return nil
+// spreads tells whether what was set on a queue, in this run or by one that ended early, may not be
+// known everywhere yet.
+func (a *applier) spreads(name string) bool {
+	if a.want.Settle <= 0 || name == "" {
+		return false
 	}
-	fresh := time.Since(a.modified) < a.want.Settle+clockSkew
-	if len(a.touched) == 0 && !fresh {
+	_, touched := a.touched[name]
+	return touched || time.Since(a.modified[name]) < a.want.Settle+clockSkew
+}
+
+// settle waits until what was set on queues has had its time to spread and reads back as set.
+// Subscribing earlier would let SNS deliver into a policy that does not know it yet. When nothing
+// waits to be subscribed, it is enough that it reads back.
+func (a *applier) settle(ctx context.Context) error {
+	if a.want.Settle <= 0 || len(a.touched) == 0 && len(a.held) == 0 {
 		return nil
 	}
 	least := time.Duration(0)
-	switch depends, err := a.depending(ctx); {
-	case err != nil:
-		return err
-	case depends:
+	if len(a.held) > 0 {
 		least = a.want.Settle
-	case len(a.touched) == 0:
-		return nil
 	}
 	if len(a.touched) == 0 {
 		a.lastSet = time.Now() // a run that ended early has set it: nobody knows exactly when
@@ -68,33 +68,25 @@ func (a *applier) settle(ctx context.Context) error {
 			}
 			lost = 0
 		}
-		a.waiting(fmt.Sprintf("queues take up to %s to spread what was set, and nothing is subscribed to them before: %s", a.want.Settle, waited.Round(time.Second)))
-		if err := pause.For(ctx, min(a.want.Settle, readEvery)); err != nil {
+		if err := a.pause(ctx, a.spreading(wrong, least), min(a.want.Settle, readEvery)); err != nil {
 			return err
 		}
 	}
 }
 
-// depending tells whether something is about to be sent where nothing was before: a subscription is to be
-// made, or to get another dead-letter queue than the one that it has.
-func (a *applier) depending(ctx context.Context) (bool, error) {
-	if a.subscribing() {
-		return true, nil
+// spreading is the wait for what was set; wrong is a queue that does not read back as set, if one does.
+func (a *applier) spreading(wrong string, least time.Duration) wait {
+	if wrong != "" && time.Since(a.lastSet) >= least {
+		return wait{"queue " + wrong, "it has to read back as it was set", a.lastSet, a.want.Settle + patience}
 	}
-	for _, s := range a.layout.subscriptions {
-		arn, ok := a.there(s)
-		if !ok || !isARN(arn) || s.DLQ == "" {
-			continue
-		}
-		have, err := a.aws.SubscriptionAttributes(ctx, arn)
-		if err != nil {
-			return false, fmt.Errorf("subscription %s: %w", s.name(), err)
-		}
-		if now := queue.ReadRedrive(have[attrRedrive]).Target; now != "" && now != a.layout.queueARN(s.DLQ) {
-			return true, nil
-		}
+	w := wait{fmt.Sprintf("%d queues", len(a.touched)), "what was set on them has to spread before SNS sends to them", a.lastSet, a.want.Settle}
+	switch len(a.touched) {
+	case 0:
+		w.name, w.what = "queues", "what was set on them a moment ago has to spread before SNS sends to them"
+	case 1:
+		w.name, w.what = "queue "+slices.Collect(maps.Keys(a.touched))[0], "what was set on it has to spread before SNS sends to it"
 	}
-	return false, nil
+	return w
 }
 
 // unlike returns the name of a queue that does not read back as it was set, and whether what it lacks

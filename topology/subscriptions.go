@@ -58,18 +58,19 @@ func (a *applier) there(s Subscription) (arn string, ok bool) {
 	return arn, ok
 }
 
-// subscribing tells whether a subscription is to be made.
-func (a *applier) subscribing() bool {
-	return slices.ContainsFunc(a.layout.subscriptions, func(s Subscription) bool {
-		_, ok := a.there(s)
-		return !ok
-	})
-}
-
-// subscriptions subscribes what is missing, with all attributes in the one call: a subscription
-// made bare delivers everything, in the other format and without a net, until it is configured.
-func (a *applier) subscriptions(ctx context.Context) error {
+// ready makes and repairs the subscriptions that need not wait for a queue, and leaves the others to
+// subscriptions.
+func (a *applier) ready(ctx context.Context) error {
+	a.held = nil
 	for _, s := range a.layout.subscriptions {
+		wait, err := a.waits(ctx, s)
+		if err != nil {
+			return err
+		}
+		if wait {
+			a.held = append(a.held, s)
+			continue
+		}
 		if err := a.counted(func() error { return a.subscribe(ctx, s) }, false); err != nil {
 			return err
 		}
@@ -77,6 +78,37 @@ func (a *applier) subscriptions(ctx context.Context) error {
 	return nil
 }
 
+// waits tells whether SNS would begin to send to a queue that is not there yet, or that may not know
+// yet what was set on it.
+func (a *applier) waits(ctx context.Context, s Subscription) (bool, error) {
+	unready := func(name string) bool { return a.late[name] != nil || a.spreads(name) }
+	arn, exists := a.there(s)
+	if !exists {
+		return unready(s.Queue) || unready(s.DLQ), nil
+	}
+	if !isARN(arn) || !unready(s.DLQ) {
+		return false, nil
+	}
+	have, err := a.aws.SubscriptionAttributes(ctx, arn)
+	if err != nil {
+		return false, fmt.Errorf("subscription %s: %w", s.name(), err)
+	}
+	now := queue.ReadRedrive(have[attrRedrive]).Target
+	return now != "" && now != a.layout.queueARN(s.DLQ), nil
+}
+
+// subscriptions makes and repairs what had to wait.
+func (a *applier) subscriptions(ctx context.Context) error {
+	for _, s := range a.held {
+		if err := a.counted(func() error { return a.subscribe(ctx, s) }, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// subscribe subscribes what is missing, with all attributes in the one call: a subscription made bare
+// delivers everything, in the other format and without a net, until it is configured.
 func (a *applier) subscribe(ctx context.Context, s Subscription) error {
 	want := a.layout.subscription(s)
 	arn, exists := a.there(s)
