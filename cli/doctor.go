@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stationmaster/worker/doctor"
-	"github.com/stationmaster/worker/topology"
 	"github.com/stationmaster/worker/worker"
 )
 
@@ -120,11 +119,7 @@ func (s *state) fix(ctx context.Context, o *worker.Operator, r *doctor.Report, f
 			}
 			s.printf("\nfix: apply the configuration\n")
 		}
-		_, err := o.Apply(ctx, func(c topology.Change) {
-			if c.Kind != topology.Waiting {
-				s.changed(c)
-			}
-		})
+		_, err := s.applying(ctx, o, worker.ConfirmWithin, f.addr)
 		switch {
 		case ctx.Err() != nil:
 			return nil, err

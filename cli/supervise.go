@@ -106,6 +106,14 @@ func reported(r worker.Report) map[string]any {
 	}
 }
 
+// areOf is a count that a sentence begins with.
+func areOf(n int, what string) string {
+	if n == 1 {
+		return "1 " + what + " is"
+	}
+	return count(n, what) + " are"
+}
+
 func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

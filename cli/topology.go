@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"errors"
-
 	"github.com/spf13/cobra"
 
 	"github.com/stationmaster/worker/topology"
@@ -56,61 +54,6 @@ Exit codes: 0 no change, 3 changes are wanted.`,
 	}
 	cmd.Flags().BoolVar(&prune, "prune", false, "say also what apply --prune would delete")
 	cmd.Flags().BoolVar(&others, "others", false, "say what others have to see to, also when nothing is to be changed")
-	cmd.Flags().StringVar(&addr, "aws-addr", worker.DefaultDevAddr, "where to look for a dev worker")
-	return cmd
-}
-
-func (s *state) applyCommand() *cobra.Command {
-	var addr string
-	var prune, yes bool
-	cmd := &cobra.Command{
-		Use: "apply", Short: "Bring the account to match the configuration",
-		Long: `Bring the account to match the configuration, in the order that loses no message:
-dead-letter queues, queues and their policies, topics, and the subscriptions last.
-
-Policies are merged: statements of others stay. Nothing is deleted without --prune. Applying
-again changes nothing, and goes on where an error stopped it. On AWS, changed queues are given
-a minute to spread before anything is subscribed to them, and HTTP endpoints two minutes to
-confirm their subscriptions.
-
-With --prune it then shows what it has made before and the configuration no longer has, and what
-that holds, asks, and deletes it: subscriptions first, then queues, then topics. Queues and topics
-are known by the tag that [topology] owner gives them: one owner is one configuration of one account.
---yes does not ask, and deletes no queue with messages in it.`,
-		Example: example("worker topology apply", "worker topology apply --config production.toml --json", "worker topology apply --prune"),
-		Args:    want(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := s.untilSignal(cmd.Context())
-			defer stop()
-			o, err := worker.OpenOperator(ctx, s.workerOptions(), addr)
-			if err != nil {
-				return err
-			}
-			if !s.json {
-				s.printf("apply to %s\n", o.Where)
-			}
-			w := &waits{s: s}
-			r, err := o.Apply(ctx, func(c topology.Change) {
-				if c.Kind == topology.Waiting {
-					w.tell(c.What)
-					return
-				}
-				w.end()
-				s.changed(c)
-			})
-			w.end()
-			if err != nil && !errors.Is(err, topology.ErrPending) {
-				return err
-			}
-			err = errors.Join(s.applied(r, o.Errands()), err)
-			if prune && err == nil {
-				return s.prune(ctx, o, yes)
-			}
-			return err
-		},
-	}
-	cmd.Flags().BoolVar(&prune, "prune", false, "delete what was made before and is no longer in the configuration, after asking")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask; delete no queue that holds messages")
 	cmd.Flags().StringVar(&addr, "aws-addr", worker.DefaultDevAddr, "where to look for a dev worker")
 	return cmd
 }

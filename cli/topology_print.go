@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stationmaster/worker/topology"
@@ -14,6 +14,19 @@ type change struct {
 	Change  string   `json:"change"`
 	Why     string   `json:"why"`
 	Details []string `json:"details,omitempty"`
+}
+
+// wait is how a wait is told to machines, in seconds.
+type wait struct {
+	Kind   string  `json:"kind"`
+	Name   string  `json:"name"`
+	For    string  `json:"for"`
+	Waited float64 `json:"waited_seconds"`
+	AtMost float64 `json:"at_most_seconds"`
+}
+
+func waitOf(c topology.Change) wait {
+	return wait{c.Kind, c.Name, c.What, c.Waited.Seconds(), c.AtMost.Seconds()}
 }
 
 func changeOf(c topology.Change) change { return change{c.Kind, c.Name, c.What, c.Why, c.Details} }
@@ -97,10 +110,12 @@ func (s *state) applied(r topology.Result, errands []topology.Errand) error {
 		s.printf("nothing to change: %d as configured\n", r.Unchanged)
 	} else {
 		s.printf("%s, %d unchanged\n", count(len(r.Changed), "change"), r.Unchanged)
-		s.errands(errands)
+		s.errands(slices.DeleteFunc(errands, func(e topology.Errand) bool { // what is pending says so itself
+			return slices.ContainsFunc(r.Pending, func(p topology.Pending) bool { return e.For == "subscription "+p.Name })
+		}))
 	}
 	for _, p := range r.Pending {
-		if p.Protocol != "http" && p.Protocol != "https" && p.Protocol != "sqs" { // those are the error
+		if p.People() {
 			s.pending([]topology.Pending{p})
 		}
 	}
@@ -135,32 +150,5 @@ func (s *state) errands(all []topology.Errand) {
 				s.printf("    %s\n", line)
 			}
 		}
-	}
-}
-
-// waits is one line on standard error that changes while somebody watches, and one line for each kind of
-// wait otherwise.
-type waits struct {
-	s     *state
-	shown bool
-	told  string
-}
-
-func (w *waits) tell(what string) {
-	if w.s.terminal {
-		fmt.Fprintf(w.s.stderr, "\r\033[K  %s", what)
-		w.shown = true
-		return
-	}
-	if kind, _, _ := strings.Cut(what, ": "); kind != w.told {
-		w.s.notef("%s", what)
-		w.told = kind
-	}
-}
-
-func (w *waits) end() {
-	if w.shown {
-		fmt.Fprint(w.s.stderr, "\r\033[K")
-		w.shown = false
 	}
 }

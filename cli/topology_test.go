@@ -33,11 +33,17 @@ type account struct {
 	writes []string
 
 	environ []string
+	adjust  func(*state) // nil: the process is as usual
 }
 
 func newAccount(t *testing.T) *account {
 	t.Helper()
-	a := &account{t: t, server: localaws.New(localaws.Options{})}
+	return accountAt(t, localaws.New(localaws.Options{}))
+}
+
+func accountAt(t *testing.T, server *localaws.Server) *account {
+	t.Helper()
+	a := &account{t: t, server: server}
 	t.Cleanup(func() {
 		if err := a.server.Close(); err != nil {
 			t.Error(err)
@@ -77,6 +83,9 @@ func (a *account) run(file, answer string, args ...string) (stdout, stderr strin
 				Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
 			}
 		}},
+	}
+	if a.adjust != nil {
+		a.adjust(s)
 	}
 	code = execute(a.t.Context(), s)
 	return out.String(), errs.String(), code

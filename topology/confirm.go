@@ -32,6 +32,9 @@ func (p Pending) Error() string {
 // Unwrap is ErrPending.
 func (Pending) Unwrap() error { return ErrPending }
 
+// People tells whether a person has to confirm it, for whom Apply neither waits nor fails.
+func (p Pending) People() bool { return !p.s.web() && p.Protocol != sqs }
+
 // wait notes that a subscription waits to be confirmed. The ARN is empty where SNS does not tell it.
 func (a *applier) wait(s Subscription, arn string) {
 	protocol, endpoint := a.layout.endpoint(s)
@@ -118,7 +121,7 @@ func (a *applier) stillPending(ctx context.Context) (left []Pending, err error) 
 func (a *applier) pendingErrors() error {
 	var all []error
 	for _, p := range a.result.Pending {
-		if p.s.web() || p.Protocol == sqs {
+		if !p.People() {
 			all = append(all, p)
 		}
 	}

@@ -80,7 +80,7 @@ func (s *shop) apply() {
 	s.t.Helper()
 	p, err := worker.OpenOperator(s.t.Context(), s.o, "")
 	if err == nil {
-		_, err = p.Apply(s.t.Context(), nil)
+		_, err = p.Apply(s.t.Context(), 0, nil)
 	}
 	if err != nil {
 		s.t.Fatal(err)

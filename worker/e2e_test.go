@@ -172,14 +172,14 @@ func TestEndToEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := operator.Apply(t.Context(), nil)
+	first, err := operator.Apply(t.Context(), 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(first.Changed) == 0 {
 		t.Error("the first apply changed nothing")
 	}
-	second, err := operator.Apply(t.Context(), nil)
+	second, err := operator.Apply(t.Context(), 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -365,11 +365,11 @@ func TestEndToEndByHTTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := operator.Apply(t.Context(), nil); err != nil && !errors.Is(err, topology.ErrPending) {
+	if _, err := operator.Apply(t.Context(), worker.ConfirmWithin, nil); err != nil && !errors.Is(err, topology.ErrPending) {
 		t.Fatal(err)
 	}
 	eventually(t, "the proof", func() bool { return r.endpoint().Subscriptions[topicARN] == "subscription attached" })
-	if result, err := operator.Apply(t.Context(), nil); err != nil || len(result.Changed) != 0 {
+	if result, err := operator.Apply(t.Context(), worker.ConfirmWithin, nil); err != nil || len(result.Changed) != 0 {
 		t.Errorf("applied again: %v, %v", result.Changed, err)
 	}
 	api := awsapi.New(*cfg, awsapi.Options{})

@@ -42,7 +42,7 @@ raw = true
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := operator.Apply(t.Context(), nil); err != nil {
+	if _, err := operator.Apply(t.Context(), 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	w, err := worker.New(t.Context(), o)

@@ -8,14 +8,14 @@ import (
 	"github.com/stationmaster/worker/topology"
 )
 
-// confirmWithin is how long Apply waits for HTTP endpoints: a worker that is there answers in a second,
-// and one that has to be started does so within a minute or two.
-const confirmWithin = 2 * time.Minute
+// ConfirmWithin is how long Apply usually waits for HTTP endpoints: a worker that is there answers in a
+// second, and one that has to be started does so within a minute or two.
+const ConfirmWithin = 2 * time.Minute
 
 // wanted is the topology of the configuration, with the times of where it is applied.
 func (p *Operator) wanted() topology.Topology {
 	t := topologyOf(p.loaded.Config)
-	t.Settle, t.Confirm = p.settle, confirmWithin
+	t.Settle = p.settle
 	return t
 }
 
@@ -28,9 +28,12 @@ func (p *Operator) Plan(ctx context.Context) (*topology.Plan, error) {
 	return plan, nil
 }
 
-// Apply brings the account to match the configuration and calls step after each change.
-func (p *Operator) Apply(ctx context.Context, step func(topology.Change)) (topology.Result, error) {
-	r, err := p.wanted().Apply(ctx, p.api, p.account, step)
+// Apply brings the account to match the configuration and calls step after each change, and while it
+// waits. HTTP endpoints have so long to confirm their subscriptions.
+func (p *Operator) Apply(ctx context.Context, confirm time.Duration, step func(topology.Change)) (topology.Result, error) {
+	wanted := p.wanted()
+	wanted.Confirm = confirm
+	r, err := wanted.Apply(ctx, p.api, p.account, step)
 	if err != nil && !errors.Is(err, topology.ErrPending) {
 		return r, withWay(err)
 	}

@@ -53,7 +53,7 @@ func startSite(t *testing.T, config string) *site {
 	if s.operator, err = worker.OpenOperator(t.Context(), s.o, ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.operator.Apply(t.Context(), nil); err != nil {
+	if _, err := s.operator.Apply(t.Context(), 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	if s.w, err = worker.New(t.Context(), s.o); err != nil {
