@@ -211,11 +211,11 @@ func TestASubscriptionWaitsForItsOwnQueues(t *testing.T) {
 // says so.
 func TestAWaitThatIsCutIsGoneOnWith(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, web := newWebKit(t)
+		k, _ := newWebKit(t)
 		k.applyAll(t, everything())
 		whole := k.everythingState(t)
 		for _, after := range []time.Duration{30 * time.Second, 63 * time.Second} {
-			k, web = newWebKit(t)
+			k, web := newWebKit(t)
 			web.deaf.Store(true)
 			want := everything()
 			want.Settle = time.Minute
