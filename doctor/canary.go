@@ -87,7 +87,7 @@ func (c Canary) Prove(ctx context.Context, o Options) []Proof {
 	g.SetLimit(canaries)
 	for i, l := range lines {
 		g.Go(func() error {
-			f := &flight{canary: c, line: l, id: strings.ToLower(rand.Text()[:10]), proof: Proof{Line: l.name}}
+			f := &flight{canary: c, account: o.State.Account, line: l, id: strings.ToLower(rand.Text()[:10]), proof: Proof{Line: l.name}}
 			f.fly(ctx)
 			if f.proof.Err != nil {
 				f.proof.Why = f.proof.Err.Error()
@@ -103,6 +103,7 @@ func (c Canary) Prove(ctx context.Context, o Options) []Proof {
 // flight is one canary.
 type flight struct {
 	canary   Canary
+	account  topology.Account // the canary's queue is in it
 	line     *line
 	id       string
 	topicARN string // where it is published
@@ -148,17 +149,11 @@ func (f *flight) prepare(ctx context.Context) error {
 		return err
 	}
 	f.later("queue "+name, func(ctx context.Context) error { return aws.DeleteQueue(ctx, url) })
-	queueARN := strings.TrimSuffix(l.queue.ARN, l.queue.Name) + name
-	if own := f.line.topic.ARN; part(own, arnAccount) != part(queueARN, arnAccount) {
-		queueARN = strings.Join([]string{"arn", part(own, arnPartition), "sqs", part(own, arnRegion), part(own, arnAccount), name}, ":")
-	}
+	queueARN := f.account.QueueARN(name) // also where the real one or the topic is somebody else's
 	if err := f.choose(ctx); err != nil {
 		return err
 	}
-	// The real queue's policy, for this queue and this topic: what keeps messages out there does here.
-	policy := strings.ReplaceAll(l.queue.Attributes[attrPolicy], l.queue.ARN, queueARN)
-	policy = strings.ReplaceAll(policy, `"`+l.topic.ARN+`"`, `"`+f.topicARN+`"`)
-	if policy != "" {
+	if policy := f.policy(queueARN); policy != "" {
 		if err := aws.SetQueueAttributes(ctx, url, map[string]string{attrPolicy: policy}); err != nil {
 			return err
 		}
@@ -174,8 +169,23 @@ func (f *flight) prepare(ctx context.Context) error {
 		f.message.GroupID = f.id
 	}
 	f.receiver, f.proof.Copy = f.canary.Receiver(url), f.topicARN != l.topic.ARN
-	f.step("prepared, " + map[bool]string{true: "by a copy of the topic", false: "by the topic itself"}[f.proof.Copy])
+	text := "prepared, " + map[bool]string{true: "by a copy of the topic", false: "by the topic itself"}[f.proof.Copy]
+	if f.canary.Settle > 0 {
+		text += "; it leaves in " + human(f.canary.Settle) + ", when what was set has spread"
+	}
+	f.step(text)
 	return nil
+}
+
+// policy is the real queue's, for this queue and this topic: what keeps messages out there does here. The
+// copy of another account's topic is ours, so that the account that is let in has to be ours too.
+func (f *flight) policy(queueARN string) string {
+	l := f.line
+	policy := strings.ReplaceAll(l.queue.Attributes[attrPolicy], l.queue.ARN, queueARN)
+	for _, p := range [][2]string{{l.topic.ARN, f.topicARN}, {part(l.topic.ARN, arnAccount), part(f.topicARN, arnAccount)}} {
+		policy = strings.ReplaceAll(policy, `"`+p[0]+`"`, `"`+p[1]+`"`)
+	}
+	return policy
 }
 
 // choose finds the topic and the message: the real one when nobody else would get the message.

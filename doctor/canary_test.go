@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -142,6 +143,85 @@ func TestCanaryThatDoesNotArrive(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 		k.untouched(t, wanted)
+	})
+}
+
+// A line from a topic of another account, with and without filters that keep others away; and one that leads
+// to a queue of another account: the canary's queue is ours in each case, and so is what lets it in.
+func TestCanaryAcrossAccounts(t *testing.T) {
+	const theirs = "111122223333"
+	topicARN := "arn:aws:sns:us-east-1:" + theirs + ":orders"
+	for name, row := range map[string]struct {
+		filter string
+		policy string // of the queue, when it is not as apply makes it
+		byCopy bool
+	}{
+		"by the topic itself": {filter: `{"event":["user_invited"]}`},
+		"by a copy":           {byCopy: true},
+		"by a copy, and the policy names the account": {byCopy: true, policy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},
+			"Action":"sqs:SendMessage","Resource":"` + account.QueueARN("mail") + `","Condition":{"StringEquals":{"aws:SourceAccount":"` + theirs + `"}}}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newKit(t, localaws.Options{})
+				them := k.as(theirs)
+				_, err := them.CreateTopic(t.Context(), "orders", nil, nil)
+				must(t, err)
+				must(t, them.SetTopicAttribute(t.Context(), topicARN, "Policy", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"000000000000"},
+					"Action":["sns:Subscribe","sns:Publish","sns:GetTopicAttributes","sns:ListSubscriptionsByTopic"],"Resource":"`+topicARN+`"}}`))
+				wanted := orders(func(w *topology.Topology) {
+					w.Topics[0].ARN, w.Topics[0].Unmanaged = topicARN, true
+					if row.filter != "" {
+						w.Subscriptions[0].Filter, w.Subscriptions[0].FilterOn = row.filter, "body"
+					}
+				})
+				k.apply(t, wanted)
+				if row.policy != "" {
+					k.setPolicy(t, "mail", row.policy)
+				}
+				if r := k.examine(t, wanted); len(r.Findings) > 0 {
+					t.Errorf("found %v", r.Findings)
+				}
+				proofs := k.prove(t.Context(), t, wanted)
+				if len(proofs) != 1 || !proofs[0].Arrived || proofs[0].Copy != row.byCopy || proofs[0].Err != nil {
+					t.Errorf("%+v", proofs)
+				}
+				if lost := k.lost(); len(lost) > 0 {
+					t.Errorf("lost %+v", lost)
+				}
+				// What keeps the messages of the topic out keeps the canary out.
+				k.setPolicy(t, "mail", "")
+				if proofs := k.prove(t.Context(), t, wanted); len(proofs) != 1 || proofs[0].Arrived {
+					t.Errorf("without a policy: %+v", proofs)
+				}
+			})
+		})
+	}
+	t.Run("to a queue of theirs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			k := newKit(t, localaws.Options{})
+			them := k.as(theirs)
+			url, err := them.CreateQueue(t.Context(), "mail", map[string]string{"Policy": `{"Version":"2012-10-17","Statement":[
+				{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*","Condition":{"ArnEquals":{"aws:SourceArn":"` + account.TopicARN("orders") + `"}}},
+				{"Effect":"Allow","Principal":{"AWS":"000000000000"},"Action":["sqs:GetQueueUrl","sqs:GetQueueAttributes"],"Resource":"*"}]}`}, nil)
+			must(t, err)
+			wanted := orders(func(w *topology.Topology) {
+				w.Queues[0] = topology.Queue{Name: "mail", ARN: "arn:aws:sqs:us-east-1:" + theirs + ":mail", Unmanaged: true}
+			})
+			if _, err := wanted.Apply(t.Context(), k, account, nil); !errors.Is(err, topology.ErrPending) {
+				t.Fatal(err)
+			}
+			got, err := them.Queue(url, awsapi.QueueOptions{}).Receive(t.Context(), 1, time.Second)
+			must(t, err)
+			var asked struct{ Token string }
+			must(t, json.Unmarshal([]byte(got[0].Body), &asked))
+			_, err = them.ConfirmSubscription(t.Context(), account.TopicARN("orders"), asked.Token)
+			must(t, err)
+			proofs := k.prove(t.Context(), t, wanted)
+			if len(proofs) != 1 || !proofs[0].Arrived || proofs[0].Err != nil {
+				t.Errorf("%+v", proofs)
+			}
+		})
 	})
 }
 

@@ -54,6 +54,14 @@ func newKit(t *testing.T, o localaws.Options) *kit {
 	return k
 }
 
+// as is another account, on the same server.
+func (k *kit) as(id string) *awsapi.Client {
+	return awsapi.New(aws.Config{
+		Region: account.Region, BaseEndpoint: aws.String("http://localaws.test"), HTTPClient: roundTripper{k.server.Transport()},
+		Credentials: credentials.NewStaticCredentialsProvider("AKIA"+id, "secret", ""),
+	}, awsapi.Options{})
+}
+
 // lost takes what was lost in silence.
 func (k *kit) lost() []localaws.Drop {
 	k.mu.Lock()

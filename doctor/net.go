@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -61,11 +62,13 @@ func (e *examiner) noNet(l *line) {
 	e.find(f)
 }
 
-// unfit tells why a queue cannot be a subscription's dead-letter queue; "" when it can.
+// unfit tells why a queue cannot be a subscription's dead-letter queue; "" when it can. A subscription is of
+// the account that has subscribed (Owner), and its ARN is like that of its topic.
 func (e *examiner) unfit(l *line, to string, q *topology.QueueState) string {
+	owner := cmp.Or(l.have.Attributes["Owner"], part(l.have.ARN, arnAccount))
 	switch {
-	case part(to, arnAccount) != part(l.have.ARN, arnAccount):
-		return "it is in account " + part(to, arnAccount) + ", the subscription in " + part(l.have.ARN, arnAccount)
+	case part(to, arnAccount) != owner:
+		return "it is in account " + part(to, arnAccount) + ", the subscription in " + owner
 	case part(to, arnRegion) != part(l.have.ARN, arnRegion):
 		return "it is in " + part(to, arnRegion) + ", the subscription in " + part(l.have.ARN, arnRegion)
 	case l.protocol == "sqs" && isFIFO(to) != isFIFO(l.endpoint):
