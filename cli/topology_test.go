@@ -219,7 +219,7 @@ arn = "arn:aws:sqs:us-east-1:111122223333:siding"
 │     ⌂ orders-audit-delivery-dlq: what SNS cannot deliver
 ├─▶ lambda arn:aws:lambda:us-east-1:000000000000:function:f (somebody else's)
 │     ⌂ orders-f-delivery-dlq: what SNS cannot deliver
-└─▶ https://hooks.example.com/audit ──▶ job picky (served by this worker)
+└─▶ https://hooks.example.com/audit ──▶ job picky × 8 (served by this worker)
 ◉ theirs (somebody else's)
 ○ no topic leads here
 └─▶ siding ──▶ job picky × 10 (somebody else's)
