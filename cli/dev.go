@@ -159,8 +159,17 @@ func (s *state) banner(info worker.DevInfo, w *worker.Worker) {
 	}
 	s.table(lines(stations))
 	if topic := firstTopic(stations); topic != "" {
-		s.printf("try:  %s publish %s '{\"event\":\"user_invited\",\"email\":\"ada@example.com\"}'%s\n", s.name, topic, s.tryFlags(topic, info))
+		s.printf("try:  %s publish %s '%s'%s\n", s.name, topic, tryBody(topic), s.tryFlags(topic, info))
 	}
+}
+
+// tryBody is a message that the jobs of a topic are likely to understand: those that come with the
+// worker take invitations, and jobs new writes one that takes an id.
+func tryBody(topic string) string {
+	if topic == "invitations" {
+		return `{"event":"user_invited","email":"ada@example.com"}`
+	}
+	return `{"id":"42"}`
 }
 
 // tryFlags are what publish needs to get a message to this topic of this dev worker.

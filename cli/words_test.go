@@ -166,3 +166,12 @@ func TestWhatTheBannerSuggestsReachesItsTopic(t *testing.T) {
 		}
 	}
 }
+
+func TestDevSuggestsWhatANewJobTakes(t *testing.T) {
+	if got := tryBody("invitations"); !strings.Contains(got, "user_invited") {
+		t.Error(got)
+	}
+	if got := tryBody("events"); got != `{"id":"42"}` {
+		t.Error(got)
+	}
+}
