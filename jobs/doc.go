@@ -14,4 +14,6 @@
 // visibility timeout, with backoff; package retry marks errors that want something else (Never,
 // After, Pause). A message may be delivered more than once: job name and Info.ID together are the
 // key for idempotency.
+//
+// Middleware runs around a job: see Use, and package middleware for what there is ready.
 package jobs

@@ -13,8 +13,13 @@ import (
 // goBlock is a fenced block of Go.
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
-// README's job, the test of it, the producer and the test with localaws, each in the frame that README leaves out.
+// README's job, the test of it, what is around it, the producer and the test with localaws, each in the frame
+// that README leaves out.
 const (
+	around = "package greet\n\nimport (\n\"time\"\n\n\"github.com/stationmaster/worker/cli\"\n\"github.com/stationmaster/worker/jobs\"\n" +
+		"\"github.com/stationmaster/worker/jobs/middleware\"\n\"github.com/stationmaster/worker/worker\"\n)\n\n"
+	aroundTest = "\n\nfunc TestWelcome(t *testing.T) {\n" +
+		"if got := jobstest.Run(t, \"welcome\", greet.Invited{}); got.Record.Reason != \"no address\" {\nt.Error(got.Err)\n}\n}\n"
 	jobTest = "package greet_test\n\nimport (\n\"testing\"\n\n\"github.com/stationmaster/worker/jobs/greet\"\n" +
 		"\"github.com/stationmaster/worker/jobs/jobstest\"\n\"github.com/stationmaster/worker/retry\"\n)\n\n"
 	producer = "package greet_test\n\nimport (\n\"context\"\n\n\"github.com/aws/aws-sdk-go-v2/aws\"\n\n" +
@@ -35,8 +40,8 @@ func TestTheGoOfREADMEWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := goBlock.FindAllStringSubmatch(string(text), -1)
-	if len(blocks) != 4 {
-		t.Fatalf("README has %d blocks of Go, want the job, its test, the producer and localaws", len(blocks))
+	if len(blocks) != 5 {
+		t.Fatalf("README has %d blocks of Go, want the job, its test, what is around it, the producer and localaws", len(blocks))
 	}
 	top, err := filepath.Abs(root)
 	if err != nil {
@@ -46,9 +51,10 @@ func TestTheGoOfREADMEWorks(t *testing.T) {
 	over := map[string]string{}
 	for name, source := range map[string]string{
 		"greet.go":         blocks[0][1],
-		"greet_test.go":    jobTest + blocks[1][1],
-		"producer_test.go": producer + blocks[2][1] + produced,
-		"server_test.go":   serverTest + blocks[3][1] + serverUse,
+		"greet_test.go":    jobTest + blocks[1][1] + aroundTest,
+		"around.go":        around + blocks[2][1],
+		"producer_test.go": producer + blocks[3][1] + produced,
+		"server_test.go":   serverTest + blocks[4][1] + serverUse,
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
@@ -72,7 +78,7 @@ func TestTheGoOfREADMEWorks(t *testing.T) {
 	run := exec.CommandContext(t.Context(), binary, "-test.v")
 	run.Dir = dir
 	said, err := run.CombinedOutput()
-	if err != nil || strings.Count(string(said), "--- PASS") != 3 {
+	if err != nil || strings.Count(string(said), "--- PASS") != 4 {
 		t.Errorf("%v\n%s", err, said)
 	}
 }
