@@ -42,40 +42,13 @@ func (r *replaying) resumed(ctx context.Context, j *dlqreplay.Journal, past *dlq
 		return r.nothingLeft(j, past)
 	}
 	r.restore(h)
-	to := h.To
-	if h.Extra["file"] != "" && h.Action != dlqreplay.ActionImport {
-		to = worker.ToOrigin
+	if err := r.openAgain(ctx, j, h); err != nil {
+		return err
 	}
-	err := r.open(ctx, worker.ReplayOptions{Queue: h.DLQARN, To: to, Foreign: h.Extra["foreign"] != "", DevAddr: r.f.addr})
+	a := actingAgain(h, streams)
+	exporter, err := r.destinationAgain(a, j, past)
 	if err != nil {
-		return fmt.Errorf("resume %s of %s: %w", j.ID(), h.Where, err)
-	}
-	a := &acting{
-		action: h.Action, verb: string(h.Action), file: h.Extra["file"],
-		judging: worker.Judging{MaxDeaths: h.MaxDeaths, Check: h.Check, BreakOrder: h.BreakOrder, Agreed: map[string]bool{}},
-		stream:  streams,
-	}
-	for job := range strings.SplitSeq(h.Extra["agreed"], "\n") {
-		a.judging.Agreed[job] = true
-	}
-	var exporter *dlqreplay.Exporter
-	switch h.Action {
-	case dlqreplay.ActionExport, dlqreplay.ActionDiscard:
-		if a.file == "" {
-			return fmt.Errorf("resume %s: %w", j.ID(), errNoFile)
-		}
-		if exporter, err = r.exporterAgain(a.file, j, past); err != nil {
-			return err
-		}
-		a.to = exporter.Destination()
-		a.ended = func(report *dlqreplay.Report) error { return r.endFile(exporter, report) }
-	case dlqreplay.ActionImport:
-		a.judging.File = true
-		if h.Extra["restore"] != "" {
-			a.to = r.w.Back()
-		}
-	case dlqreplay.ActionReplay:
-	default:
+		return err
 	}
 	if err := r.holdAgain(ctx, a, h, unfinished); err != nil {
 		return errors.Join(err, r.endFile(exporter, nil))
@@ -90,6 +63,58 @@ func (r *replaying) resumed(ctx context.Context, j *dlqreplay.Journal, past *dlq
 		return err
 	}
 	return both(err, r.reported(a, report))
+}
+
+// openAgain opens what a run was between.
+func (r *replaying) openAgain(ctx context.Context, j *dlqreplay.Journal, h dlqreplay.Header) error {
+	to := h.To
+	if h.Extra["file"] != "" && h.Action != dlqreplay.ActionImport {
+		to = worker.ToOrigin
+	}
+	err := r.open(ctx, worker.ReplayOptions{Queue: h.DLQARN, To: to, Foreign: h.Extra["foreign"] != "", DevAddr: r.f.addr})
+	if err != nil {
+		return fmt.Errorf("resume %s of %s: %w", j.ID(), h.Where, err)
+	}
+	return nil
+}
+
+// actingAgain is what a run was told to do: its consents count for what is left of it, too.
+func actingAgain(h dlqreplay.Header, streams bool) *acting {
+	a := &acting{
+		action: h.Action, verb: string(h.Action), file: h.Extra["file"],
+		judging: worker.Judging{MaxDeaths: h.MaxDeaths, Check: h.Check, BreakOrder: h.BreakOrder, Agreed: map[string]bool{}},
+		stream:  streams,
+	}
+	for job := range strings.SplitSeq(h.Extra["agreed"], "\n") {
+		a.judging.Agreed[job] = true
+	}
+	return a
+}
+
+// destinationAgain says where the rest of a run goes, when that is not where its letters came from; the
+// exporter is nil unless that is a file.
+func (r *replaying) destinationAgain(a *acting, j *dlqreplay.Journal, past *dlqreplay.Past) (*dlqreplay.Exporter, error) {
+	switch a.action {
+	case dlqreplay.ActionExport, dlqreplay.ActionDiscard:
+		if a.file == "" {
+			return nil, fmt.Errorf("resume %s: %w", j.ID(), errNoFile)
+		}
+		exporter, err := r.exporterAgain(a.file, j, past)
+		if err != nil {
+			return nil, err
+		}
+		a.to = exporter.Destination()
+		a.ended = func(report *dlqreplay.Report) error { return r.endFile(exporter, report) }
+		return exporter, nil
+	case dlqreplay.ActionImport:
+		a.judging.File = true
+		if past.Header.Extra["restore"] != "" {
+			a.to = r.w.Back()
+		}
+	case dlqreplay.ActionReplay:
+	default:
+	}
+	return nil, nil //nolint:nilnil // there is no file
 }
 
 // exporterAgain opens the unfinished file of a run, and refuses one that has not what the run had exported:
