@@ -31,5 +31,5 @@ func ExampleLog() {
 	}
 	instance.Run(context.Background(), []*jobs.Info{{ID: "7c01", Queue: "email", Receives: 1, Attempt: 1, Raw: `{"email":""}`}})
 	// Output:
-	// level=WARN msg="job answered" job=email queue=email id=7c01 receive_count=1 attempt=1 answer=never err="no address" class=error fingerprint=6oi6yz
+	// level=INFO msg="job answered" job=email queue=email id=7c01 receive_count=1 attempt=1 answer=never err="no address" class=error fingerprint=6oi6yz
 }

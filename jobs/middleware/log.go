@@ -13,10 +13,11 @@ import (
 // longestID is the longest id that is logged: AWS's are 36 bytes, a producer may write anything.
 const longestID = 100
 
-// Log writes a record for each message when its job has answered, to the logger that the worker lends
-// (jobs.Log): at level info what is done or asked for another time, at level warn what has failed, with
-// its class, its fingerprint and its reason as a failure record would have them. At level debug there is
-// a record of each start. The worker by itself logs failures, and at level debug what is done.
+// Log writes a record at level info for each message when its job has answered, to the logger that the
+// worker lends (jobs.Log), and at level debug one when it starts. A failure is told with its class, its
+// fingerprint and its reason as a failure record has them; that the whole attempt was out of time only the
+// worker can say. The worker by itself logs what becomes of failures, at level warn or error, so that
+// those are not counted twice by their level, and at level debug what is done.
 //
 // The keys are queue, id (the message's stable id), receive_count, attempt, group_id, batch (how many
 // messages came together, when it was more than one), answer (done, error, after, never, pause, or
@@ -27,6 +28,9 @@ func Log() jobs.Middleware {
 	return func(next jobs.Call) jobs.Call {
 		return func(ctx context.Context, ms []*jobs.Info) []error {
 			log := jobs.Log(ctx)
+			if !log.Enabled(ctx, slog.LevelInfo) {
+				return next(ctx, ms)
+			}
 			if log.Enabled(ctx, slog.LevelDebug) {
 				for _, m := range ms {
 					log.LogAttrs(ctx, slog.LevelDebug, "job starts", message(m, len(ms))...)
@@ -44,20 +48,14 @@ func Log() jobs.Middleware {
 }
 
 func answered(ctx context.Context, log *slog.Logger, m *jobs.Info, batch int, err error, elapsed time.Duration) {
-	answer, level := outcome(ctx, err), slog.LevelInfo
-	if failed(answer) {
-		level = slog.LevelWarn
-	}
-	if !log.Enabled(ctx, level) {
-		return
-	}
+	answer := outcome(ctx, err)
 	attrs := append(message(m, batch), slog.String("answer", answer), slog.Duration("elapsed", elapsed))
 	if failed(answer) {
 		class, reason := deadletter.Class(err), deadletter.Reason(err, m.Raw)
 		attrs = append(attrs, slog.String("err", reason), slog.String("class", class),
 			slog.String("fingerprint", deadletter.Fingerprint(m.Job, class, reason)))
 	}
-	log.LogAttrs(ctx, level, "job answered", attrs...)
+	log.LogAttrs(ctx, slog.LevelInfo, "job answered", attrs...)
 }
 
 // message names one message of a call.
