@@ -55,7 +55,8 @@ func late(errs []error, over *timeoutError) []error {
 	for i, err := range errs {
 		_, panicked := errors.AsType[*jobs.PanicError](err)
 		_, asks := errors.AsType[*retry.AfterError](err)
-		if !panicked && !asks && answerOf(err) == plain {
+		_, said := errors.AsType[*timeoutError](err) // by a Timeout inside, over at the same moment
+		if !panicked && !asks && !said && answerOf(err) == plain {
 			errs[i] = &timeoutError{limit: over.limit, err: err}
 		}
 	}
