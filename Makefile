@@ -102,6 +102,10 @@ test-conformance: ## Check the same facts about AWS on the embedded server and o
 	env -u AWS_ENDPOINT_URL scripts/conformance.sh
 	scripts/localstack.sh scripts/conformance.sh
 
+.PHONY: test-browser
+test-browser: ## Look at the page of examples/broadcast in Chromium, with a real Redis (apt-get install chromium redis-server)
+	STATIONMASTER_BROWSER=$${STATIONMASTER_BROWSER:-chromium} go test -count=1 -v -run TestBrowser ./examples/broadcast
+
 .PHONY: test-clients
 test-clients: ## Let boto3, the AWS CLI and sqs-consumer talk to the embedded SNS and SQS
 	scripts/clients.sh

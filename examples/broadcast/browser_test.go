@@ -5,33 +5,32 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
 )
 
-// The page in a real browser: STATIONMASTER_BROWSER=chromium go test -run Browser ./examples/broadcast.
-// STATIONMASTER_SCREENSHOT names a file to keep what it looks like.
+// The page in a real browser, fed by the redis-server of this machine: make test-browser, which sets
+// STATIONMASTER_BROWSER. STATIONMASTER_SCREENSHOT names a file to keep what it looks like.
 func TestBrowser(t *testing.T) {
 	binary := os.Getenv("STATIONMASTER_BROWSER")
 	if binary == "" {
 		t.Skip("STATIONMASTER_BROWSER names no browser")
 	}
-	m := miniredis.RunT(t)
-	base := pod(t, m, "", "live")
-	publish(t, m, "m-before")
+	server := redisServer(t)
+	base := pod(t, server, "", "live")
+	publish(t, server, "m-before")
 	tab := browse(t, binary, base)
 	tab.until(t, `document.body.innerText.includes("m-before")`)
-	publish(t, m, "m-1")
-	publish(t, m, "m-1")
-	publish(t, m, "m-2")
+	publish(t, server, "m-1")
+	publish(t, server, "m-1")
+	publish(t, server, "m-2")
 	tab.until(t, `document.getElementById("state").className == "open" && document.body.innerText.includes("m-2")`)
 	if got := tab.say(t, `document.querySelectorAll("li").length + " " + document.querySelectorAll("b").length`); got != "3 0" {
 		t.Errorf("%s: want 3 arrivals, and no element made of a message", got)
@@ -43,6 +42,43 @@ func TestBrowser(t *testing.T) {
 	}
 }
 
+// redisServer runs the redis-server of this machine until the test ends.
+func redisServer(t *testing.T) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := strings.Cut(addr, ":")
+	c := exec.CommandContext(t.Context(), "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(), "--save", "", "--appendonly", "no")
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready, ended := make(chan bool, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer close(ready)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if strings.Contains(lines.Text(), "Ready to accept connections") {
+				ready <- true
+			}
+		}
+	}()
+	t.Cleanup(func() { _ = c.Process.Kill(); <-ended; _ = c.Wait() })
+	if !<-ready {
+		t.Fatal("redis-server ended")
+	}
+	return addr
+}
+
 // tab is a page, spoken to by the browser's own protocol.
 type tab struct {
 	c       *websocket.Conn
@@ -52,9 +88,14 @@ type tab struct {
 
 func browse(t *testing.T, binary, url string) *tab {
 	t.Helper()
+	profile, err := os.MkdirTemp("", "profile") //nolint:usetesting // its processes may write there a while after it has gone
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(profile) })
 	c := exec.CommandContext(
 		t.Context(), binary, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
-		"--window-size=900,600", "--user-data-dir="+filepath.Join(t.TempDir(), "profile"), "about:blank",
+		"--window-size=900,600", "--user-data-dir="+profile, "about:blank",
 	)
 	errs, err := c.StderrPipe()
 	if err != nil {

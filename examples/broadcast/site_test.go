@@ -23,9 +23,9 @@ import (
 )
 
 // pod serves a channel or a stream of a Redis, on loopback, until the test ends.
-func pod(t *testing.T, m *miniredis.Miniredis, channel, stream string) (base string) {
+func pod(t *testing.T, addr, channel, stream string) (base string) {
 	t.Helper()
-	from := newSource(redis.NewClient(&redis.Options{Addr: m.Addr(), ContextTimeoutEnabled: true}), channel, stream)
+	from := newSource(redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true}), channel, stream)
 	s := &site{hub: newHub(), source: from}
 	ctx, cancel := context.WithCancel(t.Context())
 	web := httptest.NewUnstartedServer(s)
@@ -74,9 +74,9 @@ func next(t *testing.T, c *websocket.Conn) (id, at string) {
 }
 
 // publish lets the job publish one message to the stream.
-func publish(t *testing.T, m *miniredis.Miniredis, id string) {
+func publish(t *testing.T, addr, id string) {
 	t.Helper()
-	got := jobstest.Run(t, "broadcast", `{"n":"<b>"}`, jobstest.ID(id), jobstest.Settings(map[string]any{"addr": m.Addr(), "stream": "live"}))
+	got := jobstest.Run(t, "broadcast", `{"n":"<b>"}`, jobstest.ID(id), jobstest.Settings(map[string]any{"addr": addr, "stream": "live"}))
 	if got.Err != nil {
 		t.Fatal(got.Err)
 	}
@@ -84,10 +84,10 @@ func publish(t *testing.T, m *miniredis.Miniredis, id string) {
 
 func TestEveryPageOfEveryPodHearsAStream(t *testing.T) {
 	m := miniredis.RunT(t)
-	publish(t, m, "m-0")
+	publish(t, m.Addr(), "m-0")
 	var pages []*websocket.Conn
 	for range 2 {
-		base := pod(t, m, "", "live")
+		base := pod(t, m.Addr(), "", "live")
 		for range 2 {
 			c, _ := dial(t, base, "", base)
 			pages = append(pages, c)
@@ -97,7 +97,7 @@ func TestEveryPageOfEveryPodHearsAStream(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"m-1", "m-2"} {
-		publish(t, m, id)
+		publish(t, m.Addr(), id)
 	}
 	for n, c := range pages {
 		heard := map[string]bool{}
@@ -113,14 +113,14 @@ func TestEveryPageOfEveryPodHearsAStream(t *testing.T) {
 
 func TestAPageThatComesBackIsToldWhatItMissed(t *testing.T) {
 	m := miniredis.RunT(t)
-	base := pod(t, m, "", "live")
-	publish(t, m, "m-1")
+	base := pod(t, m.Addr(), "", "live")
+	publish(t, m.Addr(), "m-1")
 	first, _ := dial(t, base, "", base)
 	_, at := next(t, first)
 	if err := first.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Fatal(err)
 	}
-	publish(t, m, "m-2")
+	publish(t, m.Addr(), "m-2")
 	again, _ := dial(t, base, "?after="+at, base)
 	if id, _ := next(t, again); id != "m-2" {
 		t.Errorf("heard %s, want m-2", id)
@@ -129,7 +129,7 @@ func TestAPageThatComesBackIsToldWhatItMissed(t *testing.T) {
 
 func TestAChannelIsHeardWhileAPageIsThere(t *testing.T) {
 	m := miniredis.RunT(t)
-	base := pod(t, m, "live", "")
+	base := pod(t, m.Addr(), "live", "")
 	c, _ := dial(t, base, "", base)
 	// A channel keeps nothing: the message is repeated until the server has subscribed.
 	stop := make(chan struct{})
@@ -150,7 +150,7 @@ func TestAChannelIsHeardWhileAPageIsThere(t *testing.T) {
 }
 
 func TestOnlyPagesOfThisHostGetIn(t *testing.T) {
-	base := pod(t, miniredis.RunT(t), "", "live")
+	base := pod(t, miniredis.RunT(t).Addr(), "", "live")
 	for origin, want := range map[string]int{
 		base: 101, "": 101, "https://evil.example": 403, "http://127.0.0.1:1": 403, "null": 403,
 	} {
