@@ -39,6 +39,8 @@ queue for a minute, and HTTP endpoints have two minutes to confirm their subscri
 With --prune it then shows what it has made before and the configuration no longer has, and what
 that holds, asks, and deletes it: subscriptions first, then queues, then topics. Queues and topics
 are known by the tag that [topology] owner gives them: one owner is one configuration of one account.
+What somebody else uses by now stays, with the reason. Before a queue goes, SNS and SQS are given a
+minute, and it is counted once more: with a message that came in between it is not deleted.
 --yes does not ask, and deletes no queue with messages in it.
 
 Exit codes: 0 as configured, 1 failed or interrupted, 2 wrong usage or configuration, 3 as configured
@@ -93,14 +95,7 @@ func (s *state) applyTo(ctx context.Context, o *worker.Operator, f *applyFlags) 
 // no error of it. A signal that ends it is told with what had been done.
 func (s *state) applying(ctx context.Context, o *worker.Operator, confirm time.Duration, addr string) (topology.Result, error) {
 	w := &waits{s: s}
-	r, err := o.Apply(ctx, confirm, func(c topology.Change) {
-		if c.Kind == topology.Waiting {
-			w.tell(c)
-			return
-		}
-		w.end()
-		s.changed(c)
-	})
+	r, err := o.Apply(ctx, confirm, w.step)
 	w.end()
 	pending := errors.Is(err, topology.ErrPending)
 	switch {
@@ -159,6 +154,16 @@ type waits struct {
 	shown bool
 	told  string
 	at    time.Duration // when the machines were last told
+}
+
+// step tells a change, or what is waited for.
+func (w *waits) step(c topology.Change) {
+	if c.Kind == topology.Waiting {
+		w.tell(c)
+		return
+	}
+	w.end()
+	w.s.changed(c)
 }
 
 func (w *waits) tell(c topology.Change) {

@@ -80,7 +80,10 @@ func (s *state) prune(ctx context.Context, o *worker.Operator, yes bool) error {
 			return usagef(s.name+" topology apply --prune --yes", "nothing was deleted")
 		}
 	}
-	return o.Prune(ctx, doomed, s.changed)
+	w := &waits{s: s}
+	err = o.Prune(ctx, doomed, w.step)
+	w.end()
+	return err
 }
 
 // holding are the names of the queues that would be deleted with messages in them.

@@ -113,9 +113,13 @@ type wait struct {
 
 // pause waits for d, and tells meanwhile what for.
 func (a *applier) pause(ctx context.Context, w wait, d time.Duration) error {
+	return w.pause(ctx, a.step, d)
+}
+
+func (w wait) pause(ctx context.Context, step func(Change), d time.Duration) error {
 	for until := time.Now().Add(d); ; {
-		if a.step != nil {
-			a.step(Change{Kind: Waiting, Name: w.name, What: w.what, Waited: time.Since(w.began), AtMost: w.atMost})
+		if step != nil {
+			step(Change{Kind: Waiting, Name: w.name, What: w.what, Waited: time.Since(w.began), AtMost: w.atMost})
 		}
 		left := time.Until(until)
 		if err := pause.For(ctx, min(left, tellEvery)); err != nil {

@@ -250,7 +250,7 @@ func (w *permissions) canary() {
 func (w *permissions) lookForUnwanted() {
 	a := w.layout.account
 	w.allow("LookAtAllQueues", []string{a.QueueARN("*")}, "sqs:GetQueueAttributes", "sqs:ListQueueTags", "sqs:ListDeadLetterSourceQueues")
-	w.allow("LookAtAllTopics", []string{a.TopicARN("*")}, "sns:ListTagsForResource", "sns:ListSubscriptionsByTopic")
+	w.allow("LookAtAllTopics", []string{a.TopicARN("*")}, "sns:GetTopicAttributes", "sns:ListTagsForResource", "sns:ListSubscriptionsByTopic")
 }
 
 func (w *permissions) replayer() {
@@ -270,7 +270,7 @@ func (w *permissions) provisioner(prune bool) {
 	w.allow("LaySubscriptions", w.any(), "sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes")
 	if prune {
 		a := w.layout.account
-		w.allow("FindWhatIsUnwanted", everywhere, "sqs:ListQueues", "sns:ListTopics", "sns:Unsubscribe", "sns:GetSubscriptionAttributes")
+		w.allow("FindWhatIsUnwanted", everywhere, "sqs:ListQueues", "sns:ListTopics", "sns:ListSubscriptions", "sns:Unsubscribe", "sns:GetSubscriptionAttributes")
 		w.lookForUnwanted()
 		w.allow("PruneQueues", []string{a.QueueARN("*")}, "sqs:DeleteQueue")
 		w.all[len(w.all)-1].Condition = map[string]map[string][]string{"StringEquals": {"aws:ResourceTag/" + OwnerTag: {w.owner}}}

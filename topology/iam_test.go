@@ -258,7 +258,7 @@ func TestOnlyAPolicyToPruneLetsDelete(t *testing.T) {
 		used := k.uses()
 		k.apply(t, owned(false))
 		doomed := k.unwanted(t, owned(false))
-		if err := owned(false).Prune(t.Context(), k, doomed, nil); err != nil {
+		if err := owned(false).Prune(t.Context(), k, account, doomed, nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, u := range used() {

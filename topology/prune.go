@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"github.com/stationmaster/worker/internal/iampolicy"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -53,16 +54,26 @@ func (d Doomed) String() string {
 // that nobody declared between what is declared, or with one of our dead-letter queues, and the queues
 // and topics that carry Owner's tag and are not declared. Without an Owner no queue and no topic is
 // ever unwanted. What others have made is not, whatever it does.
+//
+// The tag says who has made a thing, and not who uses it by now: what catches the dead letters of somebody
+// else's queue or subscription, what a topic that stays delivers to, and what a policy lets others into
+// has a reason to be Kept.
 func (t Topology) Unwanted(ctx context.Context, aws Pruner, account Account) ([]Doomed, error) {
+	return t.unwanted(ctx, aws, account, nil)
+}
+
+// unwanted is Unwanted, after some subscriptions were ended, which SNS may list for a while.
+func (t Topology) unwanted(ctx context.Context, aws Pruner, account Account, ended map[string]bool) ([]Doomed, error) {
 	if err := t.check(account); err != nil {
 		return nil, fmt.Errorf("find what is unwanted: %w", err)
 	}
 	l := t.layout(account)
 	u := &unwanted{
-		layout: &l, aws: aws, owner: t.Owner,
+		layout: &l, aws: aws, owner: t.Owner, ended: ended,
 		queues: rate.NewLimiter(sqsRate, sqsRate/5), topics: rate.NewLimiter(tagRate, 2), lists: rate.NewLimiter(listRate, 5),
+		attributes: rate.NewLimiter(snsRate, snsRate/5),
 	}
-	for _, part := range []func(context.Context) error{u.findQueues, u.findTopics, u.findSubscriptions} {
+	for _, part := range []func(context.Context) error{u.findQueues, u.findTopics, u.findSubscriptions, u.findNeighbours} {
 		if err := part(ctx); err != nil {
 			return nil, fmt.Errorf("find what is unwanted: %w", err)
 		}
@@ -75,18 +86,22 @@ type unwanted struct {
 	layout                *layout
 	aws                   Pruner
 	owner                 string
+	ended                 map[string]bool // subscriptions
 	queues, topics, lists *rate.Limiter
+	attributes            *rate.Limiter // of topics and subscriptions
 
 	mu            sync.Mutex
 	tracks        []doomedQueue
 	stations      []Doomed // topics
 	subscriptions []Doomed
+	staying       neighbours
 }
 
 // doomedQueue knows where its messages go.
 type doomedQueue struct {
 	Doomed
-	dlq string // ARN
+	dlq    string // ARN
+	policy string
 }
 
 // findQueues finds the queues with our tag that are not declared.
@@ -145,7 +160,7 @@ func (u *unwanted) queue(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	q := doomedQueue{dlq: queue.ReadRedrive(have[attrRedrive]).Target}
+	q := doomedQueue{dlq: queue.ReadRedrive(have[attrRedrive]).Target, policy: have[attrPolicy]}
 	q.Doomed = Doomed{Kind: "queue", Name: lastPart(have["QueueArn"]), Why: "it has the tag " + OwnerTag + "=" + u.owner + " and is not declared", arn: have["QueueArn"], url: url}
 	q.Held, q.Holds = held(have)
 	for _, source := range sources {
@@ -235,31 +250,65 @@ func (u *unwanted) findTopics(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		listed, err := asked(ctx, u.lists, func() ([]queue.Subscription, error) { return u.aws.TopicSubscriptions(ctx, arn) })
-		if err != nil {
+		if err := u.topic(ctx, name, arn); err != nil && !errors.Is(err, queue.ErrNotFound) {
 			return err
 		}
-		d := Doomed{Kind: "topic", Name: name, Why: "it has the tag " + OwnerTag + "=" + u.owner + " and is not declared", Holds: "nobody is subscribed", arn: arn}
-		for _, s := range listed {
-			if isARN(s.ARN) {
-				d.Held++
-				u.doom(s, name, "its topic goes")
-			}
-		}
-		if d.Held > 0 {
-			d.Holds = fmt.Sprintf("it has %d confirmed subscriptions, which end", d.Held)
-		}
-		u.stations = append(u.stations, d)
 	}
 	return nil
 }
 
-func (u *unwanted) doom(s queue.Subscription, topic, why string) {
-	to := Shown(s.Endpoint)
-	if isARN(to) {
-		to = lastPart(to)
+// topic dooms one, and those of its subscriptions that are ours. With one that is somebody else's, and
+// where its policy lets others publish, it stays.
+func (u *unwanted) topic(ctx context.Context, name, arn string) error {
+	have, err := asked(ctx, u.attributes, func() (map[string]string, error) { return u.aws.TopicAttributes(ctx, arn) })
+	if err != nil {
+		return err
 	}
-	d := Doomed{Kind: "subscription", Name: topic + " → " + to, Why: why, arn: s.ARN}
+	listed, err := asked(ctx, u.lists, func() ([]queue.Subscription, error) { return u.aws.TopicSubscriptions(ctx, arn) })
+	if err != nil {
+		return err
+	}
+	d := Doomed{Kind: "topic", Name: name, Why: "it has the tag " + OwnerTag + "=" + u.owner + " and is not declared", Holds: "nobody is subscribed", arn: arn}
+	switch statements, _, err := iampolicy.Strangers(have[attrPolicy]); {
+	case err != nil:
+		d.Kept = "nobody can tell whom it lets in: " + err.Error()
+	case len(statements) > 0:
+		d.Kept = "somebody else lets others use it: " + strings.Join(statements, ", ") + " of its policy; take that out if nobody needs it"
+	}
+	mine := map[string]string{} // why, by ARN
+	for _, s := range listed {
+		if !isARN(s.ARN) || u.ended[s.ARN] {
+			continue
+		}
+		d.Held++
+		why, err := u.ours(ctx, s)
+		if err != nil {
+			return err
+		}
+		if mine[s.ARN] = why; why == "" {
+			d.Kept = shortEndpoint(s.Endpoint) + " is subscribed to it, and is not known to be ours" + wayToEnd(s.ARN)
+		}
+	}
+	for _, s := range listed {
+		if why := mine[s.ARN]; why != "" {
+			if d.Kept == "" {
+				why = "its topic goes"
+			}
+			u.doom(s, name, why)
+		}
+	}
+	if d.Held > 0 {
+		d.Holds = fmt.Sprintf("it has %d confirmed subscriptions, which end", d.Held)
+		if d.Kept != "" {
+			d.Holds = fmt.Sprintf("it has %d confirmed subscriptions", d.Held)
+		}
+	}
+	u.stations = append(u.stations, d)
+	return nil
+}
+
+func (u *unwanted) doom(s queue.Subscription, topic, why string) {
+	d := Doomed{Kind: "subscription", Name: topic + " → " + shortEndpoint(s.Endpoint), Why: why, arn: s.ARN}
 	if !isARN(s.ARN) {
 		d.Kept = "it is pending, and SNS ends no pending one; it goes by itself within three days"
 	}
@@ -332,62 +381,4 @@ func asked[T any](ctx context.Context, turn *rate.Limiter, question func() (T, e
 		return answer, err
 	}
 	return question()
-}
-
-// Prune deletes what Unwanted found, in its order, and calls step after each. A queue that holds more
-// than was shown, a topic with another subscription, or what no longer has our tag, is an error: somebody has come meanwhile. What has gone
-// already is no error, so that a run that was cut can be repeated.
-func (t Topology) Prune(ctx context.Context, aws Pruner, doomed []Doomed, step func(Change)) error {
-	for _, d := range doomed {
-		if d.Kept != "" {
-			continue
-		}
-		if err := t.delete(ctx, aws, d, doomed); err != nil && !errors.Is(err, queue.ErrNotFound) {
-			return fmt.Errorf("prune: %w", err)
-		}
-		if step != nil {
-			step(Change{Kind: d.Kind, Name: d.Name, What: "delete", Why: d.Why})
-		}
-	}
-	return nil
-}
-
-func (t Topology) delete(ctx context.Context, aws Pruner, d Doomed, all []Doomed) error {
-	switch d.Kind {
-	case "subscription":
-		return aws.Unsubscribe(ctx, d.arn)
-	case "topic":
-		tags, err := aws.TopicTags(ctx, d.arn)
-		if err == nil && tags[OwnerTag] != t.Owner {
-			return fmt.Errorf("topic %s: has lost its tag %s=%s meanwhile; look who took it, then run this again", d.Name, OwnerTag, t.Owner)
-		}
-		if err != nil {
-			return err
-		}
-		listed, err := aws.TopicSubscriptions(ctx, d.arn)
-		if err != nil {
-			return err
-		}
-		for _, s := range listed {
-			if isARN(s.ARN) && !slices.ContainsFunc(all, func(d Doomed) bool { return d.arn == s.ARN }) {
-				return fmt.Errorf("topic %s: %s has been subscribed since this was shown: look again", d.Name, Shown(s.Endpoint))
-			}
-		}
-		return aws.DeleteTopic(ctx, d.arn)
-	}
-	tags, err := aws.QueueTags(ctx, d.url)
-	if err != nil {
-		return err
-	}
-	have, err := aws.QueueAttributes(ctx, d.url)
-	if err != nil {
-		return err
-	}
-	switch now, _ := held(have); {
-	case tags[OwnerTag] != t.Owner:
-		return fmt.Errorf("queue %s: has lost its tag %s=%s meanwhile; look who took it, then run this again", d.Name, OwnerTag, t.Owner)
-	case now > d.Held:
-		return fmt.Errorf("queue %s: holds about %d messages, and %d when this was shown; somebody sends to it: look again", d.Name, now, d.Held)
-	}
-	return aws.DeleteQueue(ctx, d.url)
 }

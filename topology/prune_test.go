@@ -81,7 +81,7 @@ func TestPruneShowsWhatItHoldsAndDeletesInTheReverseOrder(t *testing.T) {
 			t.Fatal(diff)
 		}
 		var told []string
-		if err := owned(false).Prune(t.Context(), k, doomed, func(c topology.Change) { told = append(told, c.Kind+" "+c.What) }); err != nil {
+		if err := owned(false).Prune(t.Context(), k, account, doomed, func(c topology.Change) { told = append(told, c.Kind+" "+c.What) }); err != nil {
 			t.Fatal(err)
 		}
 		order := []string{}
@@ -130,7 +130,7 @@ func TestAQueueThatStillServesIsKept(t *testing.T) {
 		if i < 0 || doomed[i].Kept != "it catches the dead letters of theirs, which stays" {
 			t.Fatalf("%v", doomedLines(doomed))
 		}
-		if err := owned(false).Prune(t.Context(), k, doomed, nil); err != nil {
+		if err := owned(false).Prune(t.Context(), k, account, doomed, nil); err != nil {
 			t.Fatal(err)
 		}
 		k.url(t, "audit-dlq")
@@ -155,7 +155,7 @@ func TestWhatComesAfterItWasShownIsNotDeleted(t *testing.T) {
 			k.apply(t, owned(true))
 			doomed := k.unwanted(t, owned(false))
 			come(t, k)
-			err := owned(false).Prune(t.Context(), k, doomed, nil)
+			err := owned(false).Prune(t.Context(), k, account, doomed, nil)
 			if err == nil || !strings.HasPrefix(err.Error(), "prune: queue audit: ") || !strings.Contains(err.Error(), name) {
 				t.Errorf("error %v, want %q", err, name)
 			}

@@ -64,7 +64,7 @@ func TestWhatAKeptQueueStandsOnIsKeptToo(t *testing.T) {
 		k.apply(t, more)
 		k.make(t, "theirs", map[string]string{"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":5}`, account.QueueARN("b-dlq"))})
 		doomed := k.unwanted(t, want)
-		if err := want.Prune(t.Context(), k, doomed, nil); err != nil {
+		if err := want.Prune(t.Context(), k, account, doomed, nil); err != nil {
 			t.Fatal(err)
 		}
 		k.url(t, "b-dlq")
@@ -108,7 +108,7 @@ func TestATopicThatSomebodyJoinedMeanwhileIsNotDeleted(t *testing.T) {
 		if _, err := k.Subscribe(t.Context(), account.TopicARN("old"), "sqs", account.QueueARN("theirs"), nil); err != nil {
 			t.Fatal(err)
 		}
-		err := owned(false).Prune(t.Context(), k, doomed, nil)
+		err := owned(false).Prune(t.Context(), k, account, doomed, nil)
 		if err == nil || !strings.Contains(err.Error(), "topic old: ") || len(k.subscribed(t, "old")) != 1 {
 			t.Errorf("error %v, left are %v", err, k.subscribed(t, "old"))
 		}
@@ -210,7 +210,7 @@ func TestWhoLooksForTheUnwantedMayLook(t *testing.T) {
 		check(topology.OperatorRole, false, looked)
 		check(topology.ProvisionerRole, true, looked)
 		used = k.uses()
-		if err := owned(false).Prune(t.Context(), k, doomed, nil); err != nil {
+		if err := owned(false).Prune(t.Context(), k, account, doomed, nil); err != nil {
 			t.Fatal(err)
 		}
 		check(topology.ProvisionerRole, true, used())

@@ -54,7 +54,7 @@ func (p *Operator) Unwanted(ctx context.Context) ([]topology.Doomed, error) {
 
 // Prune deletes what Unwanted has found and calls step after each.
 func (p *Operator) Prune(ctx context.Context, doomed []topology.Doomed, step func(topology.Change)) error {
-	if err := p.wanted().Prune(ctx, p.api, doomed, step); err != nil {
+	if err := p.wanted().Prune(ctx, p.api, p.account, doomed, step); err != nil {
 		return withWay(err)
 	}
 	return nil

@@ -1,0 +1,144 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stationmaster/worker/internal/iampolicy"
+	"github.com/stationmaster/worker/queue"
+)
+
+const (
+	// mostPages of the account's subscriptions are looked through before a queue is deleted, mostAsked of
+	// them asked for their dead-letter queues. What nobody can look through keeps every queue.
+	mostPages, mostAsked = 1000, 5000
+)
+
+// neighbours are the subscriptions of the account that stay.
+type neighbours struct {
+	all   []queue.Subscription
+	whole bool
+	asked map[string]string // the dead-letter queue of each that was asked, by its ARN
+}
+
+// findNeighbours lists what is subscribed in the account and is not about to be ended.
+func (u *unwanted) findNeighbours(ctx context.Context) error {
+	if len(u.tracks) == 0 {
+		return nil
+	}
+	u.staying = neighbours{asked: map[string]string{}}
+	goes := map[string]bool{}
+	for _, s := range u.subscriptions {
+		goes[s.arn] = s.Kept == ""
+	}
+	token := ""
+	for range mostPages {
+		var page []queue.Subscription
+		if err := ask(ctx, u.lists, func() (err error) { page, token, err = u.aws.Subscriptions(ctx, token); return err }); err != nil {
+			return err
+		}
+		for _, s := range page {
+			if s.ARN != gone && !goes[s.ARN] && !u.ended[s.ARN] {
+				u.staying.all = append(u.staying.all, s)
+			}
+		}
+		if token == "" {
+			u.staying.whole = true
+			break
+		}
+	}
+	for i := range u.tracks {
+		if err := u.needed(ctx, &u.tracks[i]); err != nil {
+			return err
+		}
+	}
+	u.keep()
+	return nil
+}
+
+// needed keeps a queue that somebody who stays delivers to: by a subscription, because it catches what a
+// subscription cannot deliver, or by what its policy lets in. A subscription that another account has made
+// shows in that policy only.
+func (u *unwanted) needed(ctx context.Context, q *doomedQueue) error {
+	statements, topics, err := iampolicy.Strangers(q.policy)
+	switch {
+	case q.Kept != "":
+		return nil
+	case err != nil:
+		q.Kept = "nobody can tell whom it lets in: " + err.Error()
+		return nil
+	case len(statements) > 0:
+		q.Kept = "somebody else lets others use it: " + strings.Join(statements, ", ") + " of its policy; take that out if nobody needs it"
+		return nil
+	}
+	for _, topic := range topics {
+		if owner := accountOf(topic); owner != u.layout.account.ID {
+			q.Kept = "its policy lets topic " + topic + " in, and whether that delivers to it only account " + owner + " knows; take it out of the policy if nobody needs it"
+			return nil
+		}
+	}
+	p, err := iampolicy.Parse(q.policy)
+	for _, s := range u.staying.all {
+		if s.Endpoint == q.arn {
+			q.Kept = "topic " + lastPart(s.TopicARN) + " delivers to it, by a subscription that stays" + wayToEnd(s.ARN)
+			return nil
+		}
+		if !isARN(s.ARN) || err == nil && !mayDeliver(p, s.TopicARN, q.arn) {
+			continue
+		}
+		to, err := u.deadLetterQueue(ctx, s.ARN)
+		if err != nil {
+			return err
+		}
+		if to == q.arn {
+			q.Kept = "it catches what SNS cannot deliver: " + lastPart(s.TopicARN) + " → " + shortEndpoint(s.Endpoint) + ", which stays" + wayToEnd(s.ARN)
+			return nil
+		}
+	}
+	if !u.staying.whole {
+		q.Kept = fmt.Sprintf("the account has more subscriptions than are looked through (%d, and %d of them asked for their dead-letter queues), and one of them may need it", mostPages*100, mostAsked)
+	}
+	return nil
+}
+
+// mayDeliver tells whether a queue's policy lets a topic in, or nobody here can tell.
+func mayDeliver(p *iampolicy.Policy, topicARN, queueARN string) bool {
+	d := p.Authorize(iampolicy.Delivery(snsFor(topicARN, queueARN), topicARN, accountOf(topicARN), queueARN, time.Now()))
+	return d.Allowed || len(d.Unknown) > 0
+}
+
+// deadLetterQueue is where goes what a subscription cannot deliver; empty: nowhere, or there is none.
+func (u *unwanted) deadLetterQueue(ctx context.Context, arn string) (string, error) {
+	if to, ok := u.staying.asked[arn]; ok {
+		return to, nil
+	}
+	if len(u.staying.asked) == mostAsked {
+		u.staying.whole = false
+		return "", nil
+	}
+	have, err := asked(ctx, u.attributes, func() (map[string]string, error) { return u.aws.SubscriptionAttributes(ctx, arn) })
+	if err != nil && !errors.Is(err, queue.ErrNotFound) {
+		return "", err
+	}
+	u.staying.asked[arn] = queue.ReadRedrive(have[attrRedrive]).Target
+	return u.staying.asked[arn], nil
+}
+
+// wayToEnd is how somebody ends a subscription that nobody needs.
+func wayToEnd(arn string) string {
+	if !isARN(arn) {
+		return ""
+	}
+	return "; if nobody needs that: aws sns unsubscribe --subscription-arn " + arn
+}
+
+// shortEndpoint is an endpoint as a line shows it.
+func shortEndpoint(endpoint string) string {
+	if to := Shown(endpoint); !isARN(to) {
+		return to
+	}
+	return lastPart(endpoint)
+}
