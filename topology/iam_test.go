@@ -150,7 +150,7 @@ var runs = map[string]func(*testing.T, *kit){
 		}
 	},
 	topology.WorkerRole: func(t *testing.T, k *kit) {
-		k.verify(t, everything())
+		k.observe(t, everything(), topology.ObserveOptions{Brief: true})
 		k.handle(t, "email", "email-dlq")
 		k.handle(t, "ship.fifo", "ship-dlq.fifo")
 	},

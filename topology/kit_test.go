@@ -379,3 +379,36 @@ func (k *kit) Send(t *testing.T, name string) error {
 	_, errs := k.Queue(k.url(t, name), awsapi.QueueOptions{}).Send(t.Context(), []queue.Message{message("x")})
 	return errors.Join(errs...)
 }
+
+func (k *kit) set(t *testing.T, name string, attributes map[string]string) {
+	t.Helper()
+	if err := k.SetQueueAttributes(t.Context(), k.url(t, name), attributes); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unlike tells what apply would do and what waits to be confirmed: nothing of it when all is as declared. It
+// changes nothing.
+func (k *kit) unlike(t *testing.T, want topology.Topology) []string {
+	t.Helper()
+	k.took()
+	p, err := want.Plan(t.Context(), k, account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if calls := k.took(); len(calls) > 0 {
+		t.Errorf("looking has changed something: %v", texts(calls))
+	}
+	return unlike(p)
+}
+
+func unlike(p *topology.Plan) []string {
+	all := []string{}
+	for _, c := range p.Changes {
+		all = append(all, c.String())
+	}
+	for _, s := range p.Pending {
+		all = append(all, s.Error())
+	}
+	return all
+}

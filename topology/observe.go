@@ -14,11 +14,10 @@ import (
 
 // ObserveOptions say how much is read.
 type ObserveOptions struct {
-	// Brief leaves out what Apply has no use for: see the fields of State. Tags are read where some are
-	// declared.
+	// Brief leaves out what says nothing about whether messages arrive: see the fields of State.
 	Brief bool
-	// tagless reads no tags at all.
-	tagless bool
+	// tags are read all the same where some are declared: Apply sets them.
+	tags bool
 }
 
 // Observe reads everything back once, in parallel and within the rates that SNS and SQS allow to an
@@ -48,7 +47,7 @@ const (
 type observer struct {
 	layout              *layout
 	aws                 Reader
-	brief, tagless      bool
+	brief, tags         bool
 	list, tag, sns, sqs *rate.Limiter
 
 	mu     sync.Mutex // of what is found on the way: Others
@@ -60,7 +59,7 @@ type observer struct {
 func (l *layout) observe(ctx context.Context, aws Reader, o ObserveOptions) (*State, error) {
 	limit := func(perSecond int) *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), (perSecond+4)/5) }
 	ob := &observer{
-		layout: l, aws: aws, brief: o.Brief, tagless: o.tagless, others: map[string]bool{},
+		layout: l, aws: aws, brief: o.Brief, tags: o.tags, others: map[string]bool{},
 		list: limit(listRate), tag: limit(tagRate), sns: limit(snsRate), sqs: limit(sqsRate),
 		state: &State{Account: l.account, Queues: map[string]*QueueState{}, Topics: map[string]*TopicState{}, Others: map[string]*QueueState{}},
 	}
@@ -130,7 +129,7 @@ func (ob *observer) rest(ctx context.Context, g *errgroup.Group) {
 
 // tagged tells whether the tags of a thing are of use.
 func (ob *observer) tagged(declared map[string]string, unmanaged bool) bool {
-	return !ob.tagless && (!ob.brief || len(declared) > 0 && !unmanaged)
+	return !ob.brief || ob.tags && len(declared) > 0 && !unmanaged
 }
 
 func (ob *observer) topic(ctx context.Context, t Topic, s *TopicState) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,4 +180,27 @@ func TestObserveStaysBelowTheRatesOfSNSAndSQS(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What concerns more than one thing ends the look: nothing would be known.
+func TestObserveEndsWhereNothingCanBeAsked(t *testing.T) {
+	for action, says := range map[string]string{
+		"GetQueueUrl": "find queue ", "GetQueueAttributes": "read the attributes of ", "GetTopicAttributes": "read the attributes of topic invitations",
+		"ListSubscriptionsByTopic": "list the subscriptions of invitations", "GetSubscriptionAttributes": "read the attributes of subscription",
+		"ListSubscriptions": "list the subscriptions",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newKit(t)
+			k.apply(t, line())
+			k.server.Control(action, func(*localaws.Request) *localaws.Fault { return &localaws.Fault{Status: 500} })
+			_, err := line().Observe(t.Context(), k, account, topology.ObserveOptions{})
+			if err == nil || !strings.HasPrefix(err.Error(), "observe topology: "+says) {
+				t.Errorf("%s: error %v", action, err)
+			}
+		})
+	}
+	invalid := topology.Topology{Queues: []topology.Queue{{Name: " "}}}
+	if _, err := invalid.Observe(t.Context(), newStub(), account, topology.ObserveOptions{}); err == nil || !strings.HasPrefix(err.Error(), "observe topology: queue") {
+		t.Errorf("an invalid topology: %v", err)
+	}
 }

@@ -27,7 +27,7 @@ func (t Topology) Plan(ctx context.Context, aws Reader, account Account) (*Plan,
 		return nil, fmt.Errorf("plan topology: %w", err)
 	}
 	l := t.layout(account)
-	state, err := l.observe(ctx, aws, ObserveOptions{Brief: true})
+	state, err := l.observe(ctx, aws, ObserveOptions{Brief: true, tags: true})
 	if err == nil {
 		err = l.unknown(state)
 	}

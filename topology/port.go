@@ -26,7 +26,7 @@ type TopicReader interface {
 	Subscriptions(ctx context.Context, token string) (page []queue.Subscription, next string, err error)
 }
 
-// Reader is all that Observe, Plan and Verify ask.
+// Reader is all that Observe and Plan ask.
 type Reader interface {
 	QueueReader
 	TopicReader

@@ -211,3 +211,11 @@ func (a *applier) readNew(ctx context.Context, name, url string) (map[string]str
 		}
 	}
 }
+
+// withOwner adds the way out to the error of finding somebody else's queue.
+func (q Queue) withOwner(err error) error {
+	if q.Unmanaged && errors.Is(err, queue.ErrNotFound) {
+		return fmt.Errorf("%w; it is not managed here (manage = false): ask its owner, or correct its name, url or arn", err)
+	}
+	return err
+}

@@ -97,3 +97,11 @@ func (a *applier) tag(kind, name string, have, want map[string]string, set func(
 	}
 	return nil
 }
+
+// withOwner adds the way out to the error of finding somebody else's topic.
+func (t Topic) withOwner(err error) error {
+	if t.Unmanaged && errors.Is(err, queue.ErrNotFound) {
+		return fmt.Errorf("%w; it is not managed here (manage = false): ask its owner, or correct its name or arn", err)
+	}
+	return err
+}

@@ -1,5 +1,5 @@
 // Package topology describes topics, queues and subscriptions as values, brings an AWS account to
-// match them in the one order that loses no message, and verifies that it does.
+// match them in the one order that loses no message, and reads back what there is.
 //
 // The order is policies and dead-letter queues first, subscriptions last: SNS throws a message
 // away for good when the queue's policy does not let it in, and the only net below that is the

@@ -173,8 +173,8 @@ func TestOtherChangesGoOnBeforeAWait(t *testing.T) {
 		}) {
 			t.Errorf("after it: %q", got)
 		}
-		if found := k.verify(t, want); len(found) > 0 {
-			t.Error(lines(found))
+		if found := k.unlike(t, want); len(found) > 0 {
+			t.Error(found)
 		}
 	})
 }
