@@ -92,7 +92,9 @@ func flagsOf(info *debug.BuildInfo) []string {
 		}
 		return key + "=false"
 	}
-	flags := []string{"-buildmode=plugin", on("-trimpath"), on("-race"), "-tags=" + setting(info, "-tags")}
+	// GOFIPS140 brings its tag along; said twice, it would be told as a difference.
+	tags := slices.DeleteFunc(strings.Split(setting(info, "-tags"), ","), func(tag string) bool { return strings.HasPrefix(tag, "fips140v") })
+	flags := []string{"-buildmode=plugin", on("-trimpath"), on("-race"), "-tags=" + strings.Join(tags, ",")}
 	for _, key := range []string{"-gcflags", "-asmflags"} {
 		if value := setting(info, key); value != "" {
 			flags = append(flags, key+"="+value)
@@ -202,8 +204,11 @@ func environOf(info *debug.BuildInfo) []string {
 	if release, _, _ := strings.Cut(info.GoVersion, " "); strings.HasPrefix(release, "go1.") {
 		env = append(env, "GOTOOLCHAIN="+release)
 	}
+	if setting(info, "GOFIPS140") == "" { // which is what a file says of "off"
+		env = append(env, "GOFIPS140=off")
+	}
 	for _, s := range info.Settings {
-		if (strings.HasPrefix(s.Key, "GO") && s.Key != "GODEBUG" && s.Key != "GOFIPS140") || slices.Contains(cgoSettings, s.Key) {
+		if (strings.HasPrefix(s.Key, "GO") && s.Key != "GODEBUG") || slices.Contains(cgoSettings, s.Key) {
 			env = append(env, s.Key+"="+s.Value)
 		}
 	}

@@ -45,7 +45,7 @@ func (m *Mismatch) Unwrap() error { return m.Err }
 // even the attempt is safe; the runtime judges the rest.
 var (
 	decisiveSettings = []string{"GOOS", "GOARCH", "GOAMD64", "GOARM64", "GOARM", "GOPPC64", "GORISCV64", "GOEXPERIMENT", "-race", "-msan", "-asan", "-compiler"}
-	otherSettings    = append([]string{"-trimpath", "-tags", "-gcflags", "-asmflags", "-cover", "CGO_ENABLED"}, cgoSettings...)
+	otherSettings    = append([]string{"-trimpath", "-tags", "-gcflags", "-asmflags", "-cover", "CGO_ENABLED", "GOFIPS140"}, cgoSettings...)
 	// Constants of C are compiled into the package that names them. With -trimpath, files do not tell them.
 	cgoSettings = []string{"CGO_CFLAGS", "CGO_CPPFLAGS", "CGO_CXXFLAGS", "CGO_LDFLAGS"}
 )

@@ -98,6 +98,17 @@ func TestAMismatchNamesBothSidesAndTheCommand(t *testing.T) {
 			t.Error(said)
 		}
 	})
+	// A worker with the certified cryptography builds a plugin with the same, whose tag the go command adds.
+	t.Run("fips", func(t *testing.T) {
+		fips := l.worker(t, "fips", required, "GOFIPS140=v1.0.0")
+		built := l.plugin(t, fips, "fips", required)
+		if diff := cmp.Diff([]string{unknown}, built.Differences); diff != "" {
+			t.Error(diff)
+		}
+		if said := l.load(t, fips, built.File); said != "loaded FILE [shared]" {
+			t.Error(said)
+		}
+	})
 	t.Run("static", func(t *testing.T) {
 		static := l.worker(t, "static", required, "CGO_ENABLED=0")
 		want := "this worker is static, built without cgo, and loads no plugins: build it in module github.com/stationmaster/worker with: " +
