@@ -32,6 +32,9 @@ const (
 	TickAttribute = "tick"
 )
 
+// MaxName leaves room for the tick in a MessageDeduplicationId, which has at most 128 characters.
+const MaxName = 80
+
 const (
 	jitter    = 2 * time.Second // the workers of a fleet do not all call in the same instant
 	firstWait = time.Second
@@ -41,8 +44,7 @@ const (
 // ErrLate says that the time of a tick was over before it could be published, as after a machine slept.
 var ErrLate = errors.New("more than 4 minutes late")
 
-// name leaves room for the tick in a MessageDeduplicationId, which has at most 128 characters.
-var name = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,79}$`)
+var name = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 
 // Schedule is a message for each tick. Message is its body, its attributes and its group, which is
 // Name when it is empty.
@@ -116,8 +118,8 @@ func (s Schedule) publish(ctx context.Context, tick time.Time) error {
 // at is the message of a tick. Its stable id lets jobs see one and the same work also beyond the
 // deduplication interval.
 func (s Schedule) at(tick time.Time) (queue.Message, error) {
-	if !name.MatchString(s.Name) {
-		return queue.Message{}, fmt.Errorf("schedule %q: the name must be at most 80 of a-z, 0-9, - and _, and begin with a letter", s.Name)
+	if !name.MatchString(s.Name) || len(s.Name) > MaxName {
+		return queue.Message{}, fmt.Errorf("schedule %q: the name must be at most %d of a-z, 0-9, - and _, and begin with a letter", s.Name, MaxName)
 	}
 	if s.Message.Body == "" {
 		return queue.Message{}, fmt.Errorf("schedule %s: the body is empty, which SQS and SNS refuse; give it one, as in {}", s.Name)

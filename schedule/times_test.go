@@ -180,3 +180,26 @@ func nextChange(t *rapid.T, at time.Time, zone string) time.Time {
 	_, end := at.In(location).ZoneBounds()
 	return end
 }
+
+// Whatever the expression, it is refused or it ticks, each time later than the last.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"* * * * *", "*/7 0-23/3 1,15 * 1-5", "@daily", "0 0 29 2 *", "0 3 L * *", "0 3 * * 5#3", "H H * * *", "60 24 32 13 8", "0 3 * * 7", "a b c d e", "5-1 * * * *", "*/0 * * * *", "0 3 31W * *"} {
+		f.Add(seed, "Europe/Berlin")
+	}
+	f.Add("30 2 * * *", "Pacific/Apia")
+	f.Add("0 0 * * *", "../x")
+	f.Fuzz(func(t *testing.T, expression, zone string) {
+		times, err := schedule.Parse(expression, zone)
+		if err != nil {
+			return
+		}
+		at := time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC)
+		for range 5 {
+			next := times.Next(at)
+			if !next.After(at) || next.Second() != 0 && zone == "" {
+				t.Fatalf("%q in %q: %v comes after %v", expression, zone, next, at)
+			}
+			at = next
+		}
+	})
+}

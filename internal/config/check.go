@@ -46,6 +46,7 @@ func (c *checker) all() {
 	c.sameQueues()
 	c.ingress()
 	c.subscriptions()
+	c.schedules()
 	c.owner()
 	c.jobs()
 }

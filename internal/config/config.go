@@ -22,6 +22,7 @@ type Config struct {
 	Topics        map[string]Topic          `config:"topics"`
 	Queues        map[string]Queue          `config:"queues"`
 	Subscriptions []Subscription            `config:"subscriptions"`
+	Schedules     map[string]Schedule       `config:"schedules"`
 	Jobs          map[string]map[string]any `config:"jobs"` // as written; see Loaded.DecodeJob
 	Ingress       Ingress                   `config:"ingress"`
 	Topology      Topology                  `config:"topology"`

@@ -113,7 +113,7 @@ func (e *environment) advice(name string) string {
 	if meant, ok := nearest(name, all); ok {
 		return "did you mean " + meant + "?"
 	}
-	return "unset it; levels of a key are joined by two underscores (WORKER_ADMIN__ADDR), and a [queues] or [topics] name must be in the file"
+	return "unset it; levels of a key are joined by two underscores (WORKER_ADMIN__ADDR), and a [queues], [topics] or [schedules] name must be in the file"
 }
 
 // table notes the variables of a table's settings.

@@ -37,6 +37,12 @@ func fill(c *Config) {
 	for i := range c.Subscriptions {
 		c.Subscriptions[i].fill(c)
 	}
+	for key, s := range c.Schedules {
+		if s.GroupID == "" {
+			s.GroupID = key
+		}
+		c.Schedules[key] = s
+	}
 	c.fillSlots()
 }
 

@@ -58,6 +58,13 @@ filter_on = "body"
 dlq = false
 [jobs.email]
 smtp_addr = "127.0.0.1:1025"
+[topics.u]
+fifo = true
+[schedules.nightly]
+cron = "0 3 * * *"
+topic = "u"
+body = "{}"
+attributes = { plan = "gold" }
 `)
 	file := l.File
 	want := []config.Value{
@@ -109,6 +116,14 @@ smtp_addr = "127.0.0.1:1025"
 		{"queues.q.visibility_timeout", "1m", "default"},
 		{"queues.q.wait_time", "20s", "default"},
 		{"queues.q.weight", "0", "default"},
+		{"schedules.nightly.attributes.plan", "gold", file},
+		{"schedules.nightly.body", "{}", file},
+		{"schedules.nightly.cron", "0 3 * * *", file},
+		{"schedules.nightly.group_id", "nightly", "default"},
+		{"schedules.nightly.paused", "false", "default"},
+		{"schedules.nightly.queue", "", "default"},
+		{"schedules.nightly.topic", "u", file},
+		{"schedules.nightly.zone", "UTC", "default"},
 		{"subscriptions[0].delivery", "", "default"},
 		{"subscriptions[0].dlq", "false", file},
 		{"subscriptions[0].endpoint", "q", file},
@@ -130,6 +145,15 @@ smtp_addr = "127.0.0.1:1025"
 		{"topics.t.manage", "true", "default"},
 		{"topics.t.name", "t", "default"},
 		{"topics.t.signature_version", "2", "default"},
+		{"topics.u.arn", "", "default"},
+		{"topics.u.content_based_deduplication", "false", "default"},
+		{"topics.u.delivery_log_role", "", "default"},
+		{"topics.u.fifo", "true", file},
+		{"topics.u.fifo_throughput", "", "default"},
+		{"topics.u.kms_key", "", "default"},
+		{"topics.u.manage", "true", "default"},
+		{"topics.u.name", "u.fifo", "default"},
+		{"topics.u.signature_version", "0", "default"},
 		{"topology.owner", "", "default"},
 		{"worker.budget", "0", "default"},
 		{"worker.drain_timeout", "25s", "default"},
@@ -152,6 +176,8 @@ func FuzzLoad(f *testing.F) {
 		"[queues.q]\njobs = { \"com.example.x\" = \"email\" }\nkind = \"body:event\"", "[[queues]]\nx = 1",
 		"[queues.q]\nretry = { factor = -inf }\nmax_receive_count = -9223372036854775808", "[jobs]\nemail = 3",
 		"[queues.q]\ntimeout = \"99999999999d\"\nretention = \"106751d\"", "[[jobs.email.x]]", "[queues.\"a\\nb\"]",
+		"[schedules.a]\ncron = \"*/0 25-1 L W# 8\"\nzone = \"../x\"\nqueue = \"q\"\nattributes = { \"\" = \"\\u0000\" }", "[schedules]\na = 1\n[schedules.B]",
+		"[queues.q]\nfifo = true\njobs = { x = \"email\" }\nkind = \"attribute:schedule\"\n[schedules.x]\ncron = \"@daily\"\nqueue = \"q\"\nbody = \"{}\"",
 		"[jobs.webhook]\nkeys = [[1]]\nheaders = { a = 1 }\nratio = nan", "[[subscriptions]]\nfilter = { a = { b = { c = [] } } }",
 	} {
 		f.Add(seed, "WORKER_QUEUES__Q__SLOTS=3")
