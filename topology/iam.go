@@ -13,7 +13,7 @@ import (
 
 // Roles that Policy knows.
 const (
-	// WorkerRole receives, settles, dead-letters, and verifies what it stands on.
+	// WorkerRole receives, settles, dead-letters, publishes what is scheduled, and verifies what it stands on.
 	WorkerRole = "worker"
 	// OperatorRole looks at everything and changes nothing: plan, map and doctor.
 	OperatorRole = "operator"
@@ -72,7 +72,7 @@ func (t Topology) Policy(role string, account Account, prune bool) (string, erro
 		w.provisioner(prune)
 	case PublisherRole:
 		w.allow("Publish", w.topics, "sns:Publish")
-		w.keys("Keys", w.topicKeys(), "kms:Decrypt", "kms:GenerateDataKey*")
+		w.keys("Keys", w.topicKeys(nil), "kms:Decrypt", "kms:GenerateDataKey*")
 	default:
 		return "", fmt.Errorf("policy of %s: there is no such role; one of %s", role, strings.Join(Roles(), ", "))
 	}
@@ -151,6 +151,9 @@ func (w *permissions) allow(sid string, resources []string, actions ...string) {
 func (w *permissions) worker() {
 	w.allow("Work", w.worked, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
 	w.allow("DeadLetter", w.deadLettered(), "sqs:SendMessage")
+	queues, topics := w.scheduled()
+	w.allow("SendTicks", queues, "sqs:SendMessage")
+	w.allow("PublishTicks", topics, "sns:Publish")
 	w.allow("FindQueues", w.queues, "sqs:GetQueueUrl", "sqs:GetQueueAttributes")
 	w.allow("VerifyTopics", w.topics, "sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic")
 	w.allow("VerifySubscriptions", w.any(), "sns:GetSubscriptionAttributes")
@@ -161,6 +164,24 @@ func (w *permissions) worker() {
 	}
 	w.keys("Decrypt", w.queueKeys(nil), "kms:Decrypt")
 	w.keys("DeadLetterKeys", w.queueKeys(w.deadLettered()), "kms:Decrypt", "kms:GenerateDataKey")
+	w.keys("SendTicksKeys", w.queueKeys(queues), "kms:Decrypt", "kms:GenerateDataKey")
+	w.keys("PublishTicksKeys", w.topicKeys(topics), "kms:Decrypt", "kms:GenerateDataKey*")
+}
+
+// scheduled are where a worker publishes by itself.
+func (w *permissions) scheduled() (queues, topics []string) {
+	queues, topics = []string{}, []string{}
+	for _, q := range w.layout.queues {
+		if q.Scheduled {
+			queues = append(queues, w.layout.queueARN(q.Name))
+		}
+	}
+	for _, t := range w.layout.ordered {
+		if t.Scheduled {
+			topics = append(topics, w.layout.topicARN(t.Name))
+		}
+	}
+	return queues, topics
 }
 
 // deadLettered are where a worker itself sends dead letters: those of its queues and of its paths. What cannot be
@@ -228,7 +249,7 @@ func (w *permissions) operator() {
 	if w.owner != "" { // plan --prune
 		w.lookForUnwanted()
 	}
-	w.keys("LookAtKeys", slices.Concat(w.queueKeys(nil), w.topicKeys()), "kms:DescribeKey", "kms:GetKeyPolicy")
+	w.keys("LookAtKeys", slices.Concat(w.queueKeys(nil), w.topicKeys(nil)), "kms:DescribeKey", "kms:GetKeyPolicy")
 }
 
 // canary lets make and delete what has the name of a canary, and subscribe nothing else: whoever has the role
@@ -243,7 +264,7 @@ func (w *permissions) canary() {
 	w.allow("SubscribeCanaries", slices.Concat(w.topics, topics), "sns:Subscribe")
 	w.all[len(w.all)-1].Condition = map[string]map[string][]string{"StringLike": {"sns:Endpoint": queues}}
 	w.allow("UnsubscribeCanaries", everywhere, "sns:Unsubscribe")
-	w.keys("UseKeys", slices.Concat(w.queueKeys(nil), w.topicKeys()), "kms:Decrypt", "kms:GenerateDataKey*")
+	w.keys("UseKeys", slices.Concat(w.queueKeys(nil), w.topicKeys(nil)), "kms:Decrypt", "kms:GenerateDataKey*")
 }
 
 // lookForUnwanted is what Unwanted asks of queues and topics that nobody has named.
@@ -276,7 +297,7 @@ func (w *permissions) provisioner(prune bool) {
 		w.all[len(w.all)-1].Condition = map[string]map[string][]string{"StringEquals": {"aws:ResourceTag/" + OwnerTag: {w.owner}}}
 		w.allow("PruneTopics", []string{a.TopicARN("*")}, "sns:DeleteTopic") // SNS knows no condition on tags
 	}
-	w.keys("LookAtKeys", slices.Concat(w.queueKeys(nil), w.topicKeys()), "kms:DescribeKey", "kms:GetKeyPolicy")
+	w.keys("LookAtKeys", slices.Concat(w.queueKeys(nil), w.topicKeys(nil)), "kms:DescribeKey", "kms:GetKeyPolicy")
 	roles := map[string]bool{}
 	for _, t := range w.layout.ordered {
 		for name, value := range t.Attributes {
@@ -308,9 +329,10 @@ func (w *permissions) queueKeys(of []string) (keys []string) {
 	return keys
 }
 
-func (w *permissions) topicKeys() (keys []string) {
+// topicKeys are the keys of topics; of some of them, given by their ARNs, or of all.
+func (w *permissions) topicKeys(of []string) (keys []string) {
 	for _, t := range w.layout.ordered {
-		if key := t.Attributes[attrKey]; key != "" {
+		if key := t.Attributes[attrKey]; key != "" && (of == nil || slices.Contains(of, w.layout.topicARN(t.Name))) {
 			keys = append(keys, key)
 		}
 	}

@@ -153,6 +153,13 @@ var runs = map[string]func(*testing.T, *kit){
 		k.observe(t, everything(), topology.ObserveOptions{Brief: true})
 		k.handle(t, "email", "email-dlq")
 		k.handle(t, "ship.fifo", "ship-dlq.fifo")
+		tick := queue.Message{Body: "{}", GroupID: "nightly", DeduplicationID: "nightly-20260101T030000Z"}
+		if _, err := k.Publish(t.Context(), account.TopicARN("orders.fifo"), tick); err != nil {
+			t.Fatal(err)
+		}
+		if _, errs := k.Queue(k.url(t, "ship.fifo"), awsapi.QueueOptions{}).Send(t.Context(), []queue.Message{tick}); errors.Join(errs...) != nil {
+			t.Fatal(errs)
+		}
 	},
 	topology.ReplayerRole: func(t *testing.T, k *kit) {
 		k.handle(t, "email-dlq", "email")
@@ -211,7 +218,11 @@ func TestAPolicyAllowsWhatItsRoleDoesAndNothingElse(t *testing.T) {
 				}
 				used := k.uses()
 				run(t, k)
-				p, actions := policyFor(t, everything(), role, false)
+				want := everything()
+				if role == topology.WorkerRole {
+					want = scheduled(want)
+				}
+				p, actions := policyFor(t, want, role, false)
 				spent := map[string]bool{}
 				for _, u := range used() {
 					spent[u.action] = true
@@ -241,6 +252,51 @@ func TestAPolicyAllowsWhatItsRoleDoesAndNothingElse(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// scheduled lets the worker publish to all that is FIFO.
+func scheduled(t topology.Topology) topology.Topology {
+	for i := range t.Topics {
+		t.Topics[i].Scheduled = strings.HasSuffix(t.Topics[i].Name, ".fifo")
+	}
+	for i := range t.Queues {
+		t.Queues[i].Scheduled = strings.HasSuffix(t.Queues[i].Name, ".fifo")
+	}
+	return t
+}
+
+// TestAWorkerMayPublishWhatIsScheduledAndNothingElse also asks about the keys, which the local AWS has not.
+func TestAWorkerMayPublishWhatIsScheduledAndNothingElse(t *testing.T) {
+	with := everything()
+	with.Topics = append(with.Topics, topology.Topic{Name: "ticks.fifo", Attributes: map[string]string{"KmsMasterKeyId": "topic-key"}},
+		topology.Topic{Name: "quiet", Attributes: map[string]string{"KmsMasterKeyId": "quiet-key"}})
+	with.Queues = append(with.Queues, topology.Queue{
+		Name: "reports.fifo", DLQ: "reports-dlq.fifo", MaxReceiveCount: 5,
+	}, topology.Queue{Name: "bare.fifo", Attributes: map[string]string{"KmsMasterKeyId": "queue-key"}})
+	without, _ := policyFor(t, with, topology.WorkerRole, false)
+	p, _ := policyFor(t, scheduled(with), topology.WorkerRole, false)
+	key := func(id string) string { return "arn:aws:kms:us-east-1:000000000000:key/" + id }
+	for _, tt := range []struct {
+		action, resource string
+		without, with    bool
+	}{
+		{"sqs:SendMessage", account.QueueARN("reports.fifo"), false, true},
+		{"sqs:SendMessage", account.QueueARN("reports-dlq.fifo"), true, true},
+		{"sqs:SendMessage", account.QueueARN("email"), false, false},
+		{"sns:Publish", account.TopicARN("ticks.fifo"), false, true},
+		{"sns:Publish", account.TopicARN("orders.fifo"), false, true},
+		{"sns:Publish", account.TopicARN("news"), false, false},
+		{"kms:GenerateDataKey", key("topic-key"), false, true},
+		{"kms:Decrypt", key("topic-key"), false, true},
+		{"kms:GenerateDataKey", key("quiet-key"), false, false},
+		{"kms:GenerateDataKey", key("queue-key"), false, true},
+		{"kms:Decrypt", key("queue-key"), true, true}, // it receives from it
+	} {
+		u := use{tt.action, tt.resource}
+		if got := [2]bool{allowed(without, u), allowed(p, u)}; got != [2]bool{tt.without, tt.with} {
+			t.Errorf("%s on %s: allowed without and with schedules: %v, want %v and %v", u.action, u.resource, got, tt.without, tt.with)
+		}
 	}
 }
 

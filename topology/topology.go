@@ -40,6 +40,8 @@ type Topic struct {
 	ARN string
 	// Unmanaged (manage = false): it is somebody else's, to be found and not to be changed.
 	Unmanaged bool
+	// Scheduled: the worker itself publishes to it, at the ticks of its schedules.
+	Scheduled bool
 	// Attributes are as SNS spells them; not Policy, and not FifoTopic, which the name says. With
 	// ContentBasedDeduplication (FIFO only) a message that has no deduplication id gets one from its
 	// body, and from nothing else: two messages that differ in their attributes are one.
@@ -54,6 +56,8 @@ type Queue struct {
 	URL, ARN string
 	// Unmanaged (manage = false): it is somebody else's, to be found and not to be changed.
 	Unmanaged bool
+	// Scheduled: the worker itself sends to it, at the ticks of its schedules.
+	Scheduled bool
 	// DLQ is the name of the queue for what could not be processed, usually DLQName(Name); empty
 	// for none: a redrive policy that is there is removed. It is created beside this queue unless
 	// Topology.Queues has it.
