@@ -15,12 +15,13 @@ var seconds = metric.WithExplicitBucketBoundaries(.005, .01, .025, .05, .1, .25,
 
 type instruments struct {
 	received, receiveErrors, extensions metric.Int64Counter
+	ticks, tickErrors                   metric.Int64Counter
 	process, dwell                      metric.Float64Histogram
 }
 
 func newInstruments(m metric.Meter) (instruments, error) {
 	var made instruments
-	var errs [5]error
+	var errs [7]error
 	made.received, errs[0] = m.Int64Counter("messaging.client.consumed.messages",
 		metric.WithUnit("{message}"), metric.WithDescription("Deliveries received."))
 	made.receiveErrors, errs[1] = m.Int64Counter("worker.receive.errors",
@@ -31,6 +32,10 @@ func newInstruments(m metric.Meter) (instruments, error) {
 		metric.WithUnit("s"), seconds, metric.WithDescription("Duration of one run of a job."))
 	made.dwell, errs[4] = m.Float64Histogram("worker.dwell",
 		metric.WithUnit("s"), seconds, metric.WithDescription("Time from the send to the receive."))
+	made.ticks, errs[5] = m.Int64Counter("worker.schedule.ticks",
+		metric.WithUnit("{tick}"), metric.WithDescription("Ticks of schedules, by how they went."))
+	made.tickErrors, errs[6] = m.Int64Counter("worker.schedule.errors",
+		metric.WithUnit("{error}"), metric.WithDescription("Tries to publish a tick that failed."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return made, fmt.Errorf("make metrics: %w", err)
 	}

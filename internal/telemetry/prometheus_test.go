@@ -1,6 +1,7 @@
 package telemetry_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -125,6 +126,10 @@ func TestPrometheusReadsWhatIsDocumented(t *testing.T) {
 		defer s.shutdown()
 		s.work(t, "email", false, 20)
 		s.work(t, "orders.fifo", true, 20)
+		tick := s.Schedule(telemetry.ScheduleOptions{Name: "nightly", Queue: "orders.fifo", Next: func(at time.Time) time.Time { return at.Add(time.Hour) }})
+		tick.Failed(t.Context(), errors.New("throttled"))
+		tick.Done(t.Context(), time.Now(), nil)
+		tick.Done(t.Context(), time.Now(), errors.New("throttled"))
 		all := s.families(t)
 		if f, early := all["worker_estimated_dollars_per_day"]; early {
 			t.Errorf("it estimates a day from no time at all: %v", f)
@@ -142,6 +147,8 @@ func TestPrometheusReadsWhatIsDocumented(t *testing.T) {
 			"worker_slots_busy":                        on,
 			"worker_requests_per_message":              on,
 			"worker_estimated_dollars_per_day":         on,
+			"worker_schedule_ticks_total":              on + " worker_outcome worker_schedule",
+			"worker_schedule_errors_total":             on + " worker_schedule",
 		}, ours(all)); diff != "" {
 			t.Error(diff)
 		}

@@ -14,6 +14,8 @@ type Status struct {
 	Queues map[string]QueueStatus `json:"queues"`
 	// Endpoints are the paths that SNS posts to.
 	Endpoints map[string]EndpointStatus `json:"endpoints,omitempty"`
+	// Schedules are what this worker publishes by itself.
+	Schedules map[string]ScheduleStatus `json:"schedules,omitempty"`
 }
 
 // WorkerStatus says what the process is doing.
@@ -68,6 +70,7 @@ func (t *Telemetry) Status(ctx context.Context) Status {
 		s.Queues[q.o.Name] = found[i]
 	}
 	s.Endpoints = t.endpointStatus()
+	s.Schedules = t.scheduleStatus()
 	return s
 }
 

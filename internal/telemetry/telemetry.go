@@ -59,6 +59,7 @@ type Telemetry struct {
 	mu        sync.Mutex
 	queues    []*Queue
 	endpoints []*Endpoint
+	schedules []*Schedule
 }
 
 // New makes a Telemetry whose worker is "starting".
