@@ -39,6 +39,7 @@ const (
 	jitter    = 2 * time.Second // the workers of a fleet do not all call in the same instant
 	firstWait = time.Second
 	longest   = 15 * time.Second // between two tries
+	oneTry    = 30 * time.Second // a connection that hangs must not take the whole window
 )
 
 // ErrLate says that the time of a tick was over before it could be published, as after a machine slept.
@@ -101,7 +102,7 @@ func (s Schedule) publish(ctx context.Context, tick time.Time) error {
 	end := tick.Add(Window)
 	failed := ErrLate
 	for wait := firstWait; time.Until(end) > 0; wait = min(2*wait, longest) {
-		within, cancel := context.WithDeadline(ctx, end)
+		within, cancel := context.WithTimeout(ctx, min(oneTry, time.Until(end)))
 		_, err := s.Publish(within, m)
 		cancel()
 		if err == nil {

@@ -221,6 +221,25 @@ func TestAFailureIsToldOnceAndTheNextTickIsPublished(t *testing.T) {
 	})
 }
 
+func TestATryThatHangsDoesNotTakeTheWholeWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, tries := newFIFO(t), 0
+		run(t, schedule.Schedule{
+			Name: "hourly", Times: parse(t, "30 * * * *", ""), Message: queue.Message{Body: "{}"},
+			Publish: func(ctx context.Context, m queue.Message) (string, error) {
+				if tries++; tries < 3 {
+					<-ctx.Done()
+					return "", ctx.Err()
+				}
+				return q.send(ctx, m)
+			},
+		}, 50*time.Minute)
+		if got := len(q.ticks(t)); got != 1 || tries != 3 {
+			t.Errorf("%d messages after %d tries, want 1 after 3", got, tries)
+		}
+	})
+}
+
 func TestAMessageSaysItsTick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newFIFO(t)

@@ -13,7 +13,18 @@ func topicOf(c config.Config, key string) topology.Topic {
 	t := c.Topics[key]
 	return topology.Topic{
 		Name: or(t.Name, key), ARN: t.ARN, Unmanaged: !t.Manage, Tags: t.Tags, Attributes: topicAttributes(c, key),
+		Scheduled: ticks(c, func(s config.Schedule) bool { return s.Topic == key }),
 	}
+}
+
+// ticks reports whether there is such a schedule.
+func ticks(c config.Config, such func(config.Schedule) bool) bool {
+	for _, s := range c.Schedules {
+		if such(s) {
+			return true
+		}
+	}
+	return false
 }
 
 // throughputs maps fifo_throughput to SNS's word.

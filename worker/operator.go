@@ -132,17 +132,11 @@ func (p *Operator) known(what string, names []string) string {
 }
 
 func (p *Operator) sender(ctx context.Context, name string) (queue.Sender, error) {
-	account := ""
+	wanted := topology.Queue{Name: name}
 	if q, ok := p.loaded.Config.Queues[name]; ok {
-		wanted := queueOf(name, q)
-		if wanted.URL != "" {
-			return p.api.Queue(wanted.URL, awsapi.QueueOptions{}), nil
-		}
-		if name = wanted.Name; wanted.ARN != "" {
-			name, account = ofARN(wanted.ARN)
-		}
+		wanted = queueOf(name, q)
 	}
-	url, err := p.api.QueueURL(ctx, name, account)
+	url, err := addressOf(ctx, p.api, wanted)
 	if err != nil {
 		return nil, err
 	}

@@ -60,6 +60,7 @@ func topologyOf(c config.Config) topology.Topology {
 	for _, key := range queueOrder(c) {
 		q := c.Queues[key]
 		wanted := queueOf(key, q)
+		wanted.Scheduled = ticks(c, func(s config.Schedule) bool { return s.Queue == key })
 		t.Queues = append(t.Queues, wanted)
 		if _, ours := c.Queues[wanted.DLQ]; q.Manage && wanted.DLQ != "" && !ours && q.DLQRetention != usualDLQRetention {
 			t.Queues = append(t.Queues, topology.Queue{Name: wanted.DLQ, Retention: q.DLQRetention, Attributes: encryption(q)})

@@ -177,18 +177,23 @@ func (s *station) suspects() poller.Lane {
 
 // find returns the queue's URL.
 func (s *station) find(ctx context.Context) (string, error) {
-	if s.queue.URL != "" {
-		return s.queue.URL, nil
-	}
-	name, account := s.queue.Name, ""
-	if s.queue.ARN != "" {
-		name, account = ofARN(s.queue.ARN)
-	}
-	url, err := s.w.api.QueueURL(ctx, name, account)
+	url, err := addressOf(ctx, s.w.api, s.queue)
 	if err != nil {
 		return "", withFix(err, s.queue)
 	}
 	return url, nil
+}
+
+// addressOf returns the URL of a queue as it is declared, and asks SQS where that does not say it.
+func addressOf(ctx context.Context, api *awsapi.Client, q topology.Queue) (string, error) {
+	if q.URL != "" {
+		return q.URL, nil
+	}
+	name, account := q.Name, ""
+	if q.ARN != "" {
+		name, account = ofARN(q.ARN)
+	}
+	return api.QueueURL(ctx, name, account)
 }
 
 // rush cuts the open poll.

@@ -3,7 +3,8 @@
 //	config ──▶ topology ── verify (AWS) or apply (embedded)
 //	   │
 //	   ├─────▶ jobs: settings, Provision
-//	   └─────▶ station per queue: awsapi.Queue ──▶ poller ──▶ hooks ──▶ telemetry ──▶ log, /status
+//	   ├─────▶ station per queue: awsapi.Queue ──▶ poller ──▶ hooks ──▶ telemetry ──▶ log, /status
+//	   └─────▶ schedules: tick ──▶ publish ──▶ a FIFO queue or topic
 //
 // It knows neither signals nor exit codes: package cli turns the first signal into the end of
 // Run's context, the second into Hurry.
@@ -41,8 +42,10 @@ type Worker struct {
 	account topology.Account
 	wanted  topology.Topology
 
+	publisher *publish.Client
 	instances map[string]*jobs.Instance
 	stations  []*station
+	schedules []*scheduled
 	missing   map[string]bool // queues that did not exist when the worker was made
 	verdict   *verdict        // nil: nobody has looked
 	budget    *poller.Budget  // nil: no cap over all queues
@@ -82,7 +85,7 @@ func New(ctx context.Context, o Options) (*Worker, error) {
 		w.log.LogAttrs(ctx, slog.LevelWarn, "configuration", slog.String("err", f.String()))
 	}
 	w.tellPlugins(ctx)
-	steps := []func(context.Context) error{w.observe, w.connect, w.bindIngress, w.lay, w.open, w.openIngress, w.listen}
+	steps := []func(context.Context) error{w.observe, w.connect, w.bindIngress, w.lay, w.open, w.openIngress, w.openSchedules, w.listen}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, w.Close())
@@ -138,16 +141,9 @@ func (w *Worker) lay(ctx context.Context) error {
 
 // open sets up the jobs and the stations that need them.
 func (w *Worker) open(ctx context.Context) error {
-	lender := publish.New(publish.Options{
-		Topics: w.api, Names: topicNames(w.loaded.Config),
+	w.publisher = publish.New(publish.Options{
+		Topics: w.api, Names: topicNames(w.loaded.Config), Queues: w.sender,
 		Partition: w.account.Partition, Region: w.account.Region, Account: w.account.ID,
-		Queues: func(ctx context.Context, name string) (queue.Sender, error) {
-			url, err := w.api.QueueURL(ctx, name, "")
-			if err != nil {
-				return nil, err
-			}
-			return w.api.Queue(url, awsapi.QueueOptions{}), nil
-		},
 	})
 	var faults []error
 	openJobs := func(names ...string) {
@@ -155,7 +151,7 @@ func (w *Worker) open(ctx context.Context) error {
 			if _, opened := w.instances[name]; opened {
 				continue
 			}
-			i, err := w.openJob(ctx, name, lender)
+			i, err := w.openJob(ctx, name, w.publisher)
 			if err != nil {
 				faults = append(faults, err)
 				continue
@@ -176,6 +172,21 @@ func (w *Worker) open(ctx context.Context) error {
 		})
 	}
 	return errors.Join(faults...)
+}
+
+// sender finds a queue by its name: one that is declared where the configuration says.
+func (w *Worker) sender(ctx context.Context, name string) (queue.Sender, error) {
+	wanted := topology.Queue{Name: name}
+	for _, q := range w.wanted.Queues {
+		if q.Name == name {
+			wanted = q
+		}
+	}
+	url, err := addressOf(ctx, w.api, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return w.api.Queue(url, awsapi.QueueOptions{}), nil
 }
 
 func (w *Worker) openJob(ctx context.Context, name string, lender jobs.Publisher) (*jobs.Instance, error) {
@@ -210,6 +221,9 @@ func (w *Worker) Run(ctx context.Context) (Report, error) {
 	var running sync.WaitGroup
 	for n, s := range w.stations {
 		running.Go(func() { reports[n] = s.run(receive, handle) })
+	}
+	for _, s := range w.schedules {
+		running.Go(func() { s.run(receive) })
 	}
 	var posted Report
 	running.Go(func() { posted = w.hooks.run(receive, handle) })

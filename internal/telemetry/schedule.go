@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,7 +78,7 @@ func (t *Telemetry) Schedule(o ScheduleOptions) *Schedule {
 		return metric.WithAttributeSet(attribute.NewSet(append(base[:3:3], attribute.String("worker.outcome", outcome))...))
 	}
 	s := &Schedule{
-		o: o, t: t, log: t.log.With(kind, to, "schedule", o.Name), //nolint:sloglint // one of two
+		o: o, t: t, log: t.log.With(kind, to, "schedule", o.Name),
 		outcomes: map[string]metric.MeasurementOption{accepted: with(accepted), missed: with(missed)},
 		tries:    metric.WithAttributeSet(attribute.NewSet(base...)),
 	}
@@ -154,7 +155,7 @@ func (s *Schedule) status() ScheduleStatus {
 
 func (t *Telemetry) scheduleStatus() map[string]ScheduleStatus {
 	t.mu.Lock()
-	all := t.schedules[:len(t.schedules):len(t.schedules)]
+	all := slices.Clip(t.schedules)
 	t.mu.Unlock()
 	out := make(map[string]ScheduleStatus, len(all))
 	for _, s := range all {
