@@ -7,6 +7,7 @@ package cli
 import (
 	"context"
 	"os"
+	_ "time/tzdata" // for the zones of schedules: an empty image has none
 
 	"github.com/stationmaster/worker/worker"
 )

@@ -35,7 +35,8 @@ type Times struct {
 
 // Parse reads five fields (minute, hour, day of month, month, day of week) or one of @hourly, @daily,
 // @weekly, @monthly and @yearly. When both days are given, either is enough, as in cron(8). The zone
-// is a name of the IANA time zone database, and UTC when it is empty.
+// is a name of the IANA time zone database, and UTC when it is empty. A program that runs where the system
+// has no such database imports time/tzdata, as package cli does.
 func Parse(expression, zone string) (Times, error) {
 	// Local is the zone of one machine, and the fleet must agree on its ticks.
 	if zone == "Local" {
@@ -43,7 +44,7 @@ func Parse(expression, zone string) (Times, error) {
 	}
 	location, err := time.LoadLocation(zone)
 	if err != nil {
-		return Times{}, fmt.Errorf("zone %q: %w; use a name such as Europe/Berlin, and import time/tzdata where the system has no zone data", zone, err)
+		return Times{}, fmt.Errorf("zone %q: %w; use a name of the IANA time zone database, such as Europe/Berlin", zone, err)
 	}
 	fault := func(format string, args ...any) (Times, error) {
 		return Times{}, fmt.Errorf("cron %q: %w; write minute, hour, day of month, month and day of week, as in \"0 3 * * *\"",
