@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/stationmaster/worker/worker"
@@ -23,7 +25,7 @@ Exit codes: 0 no faults, 2 faults.`,
 				return err
 			}
 			if s.json {
-				return s.encode(map[string]any{"file": c.File, "topics": c.Topics, "queues": c.Queues, "subscriptions": c.Subscriptions, "warnings": c.Warnings})
+				return s.encode(map[string]any{"file": c.File, "topics": c.Topics, "queues": c.Queues, "subscriptions": c.Subscriptions, "schedules": c.Schedules, "warnings": c.Warnings})
 			}
 			for _, w := range c.Warnings {
 				s.notef("%s", w)
@@ -32,7 +34,11 @@ Exit codes: 0 no faults, 2 faults.`,
 			if file == "" {
 				file = "no file"
 			}
-			s.printf("%s: no faults · %s · %s · %s\n", file, count(c.Topics, "topic"), count(c.Queues, "queue"), count(c.Subscriptions, "subscription"))
+			has := []string{count(c.Topics, "topic"), count(c.Queues, "queue"), count(c.Subscriptions, "subscription")}
+			if c.Schedules > 0 {
+				has = append(has, count(c.Schedules, "schedule"))
+			}
+			s.printf("%s: no faults · %s\n", file, strings.Join(has, " · "))
 			return nil
 		},
 	}

@@ -23,7 +23,7 @@ func execute(ctx context.Context, s *state) int {
 func (s *state) root() *cobra.Command {
 	root := s.group("worker", "Run jobs for the messages of SNS topics and SQS queues",
 		s.runCommand(), s.devCommand(), s.publishCommand(), s.sendCommand(), s.jobsCommand(),
-		s.pauseCommand(), s.resumeCommand(), s.replayCommand(), s.topologyCommand(), s.doctorCommand(), s.iamCommand(), s.configCommand(), s.versionCommand())
+		s.pauseCommand(), s.resumeCommand(), s.replayCommand(), s.topologyCommand(), s.doctorCommand(), s.iamCommand(), s.schedulesCommand(), s.configCommand(), s.versionCommand())
 	root.Long = `Run jobs for the messages of SNS topics and SQS queues.
 
 Start with "worker dev": it brings its own SNS and SQS and needs no account.

@@ -19,8 +19,8 @@ type Setting struct {
 type Checked struct {
 	// File is the file that was read; empty when there was none.
 	File string
-	// Topics, Queues and Subscriptions count what it declares.
-	Topics, Queues, Subscriptions int
+	// Topics, Queues, Subscriptions and Schedules count what it declares.
+	Topics, Queues, Subscriptions, Schedules int
 	// Warnings are settings that work but were hardly meant.
 	Warnings []string
 }
@@ -35,7 +35,7 @@ func CheckConfig(o Options) (Checked, error) {
 	}
 	c := Checked{
 		File: loaded.File, Topics: len(loaded.Config.Topics), Queues: len(loaded.Config.Queues),
-		Subscriptions: len(loaded.Config.Subscriptions), Warnings: []string{},
+		Subscriptions: len(loaded.Config.Subscriptions), Schedules: len(loaded.Config.Schedules), Warnings: []string{},
 	}
 	for _, f := range loaded.Warnings {
 		c.Warnings = append(c.Warnings, f.String())
