@@ -47,8 +47,12 @@ func (r recordedAlarms) AlarmsOn(_ context.Context, metric, queue string) ([]doc
 
 type recordedRights map[string][]string
 
-func (r recordedRights) Denied(_ context.Context, url string, _ bool) ([]string, error) {
-	return r[url[strings.LastIndexByte(url, '/')+1:]], nil
+func (r recordedRights) Denied(_ context.Context, url string, send bool) ([]string, error) {
+	name := url[strings.LastIndexByte(url, '/')+1:]
+	if send {
+		name = "send to " + name
+	}
+	return r[name], nil
 }
 
 func goodAlarms() recordedAlarms {
@@ -256,6 +260,14 @@ func faults() map[string]fault {
 		}},
 		"Q-27": {code: "Q-27", alter: func(_ *topology.State, o *doctor.Options) {
 			o.Rights = recordedRights{"mail": {"sqs:ChangeMessageVisibility"}}
+		}},
+		"Q-27 a dead letter": {code: "Q-27", alter: func(_ *topology.State, o *doctor.Options) {
+			o.Rights = recordedRights{"send to mail-dlq": {"sqs:SendMessage"}, "send to mail": {"sqs:SendMessage"}}
+		}},
+		"Q-27 a schedule": {code: "Q-27", alter: func(_ *topology.State, o *doctor.Options) {
+			o.Topology.Queues = slices.Clone(o.Topology.Queues)
+			o.Topology.Queues[0].Scheduled = true
+			o.Rights = recordedRights{"send to mail": {"sqs:SendMessage"}}
 		}},
 		"Q-30 running": {code: "Q-30", alter: func(s *topology.State, _ *doctor.Options) {
 			s.Queues["mail-dlq"].MoveTasks = []queue.MoveTask{{Status: "RUNNING", Handle: "h", ToMove: 7}}

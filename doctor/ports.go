@@ -41,10 +41,10 @@ type Alarm struct {
 	Actions int  // when it goes off
 }
 
-// Rights tries what the worker's role may do with a queue, without touching a message: it returns the
-// actions that are denied, "sqs:DeleteMessage".
+// Rights tries what the worker's role may do with a queue, without touching a message: to send to it, or
+// to settle what it received. It returns the actions that are denied, "sqs:DeleteMessage".
 type Rights interface {
-	Denied(ctx context.Context, url string, dead bool) ([]string, error)
+	Denied(ctx context.Context, url string, send bool) ([]string, error)
 }
 
 // keys looks at the keys of the queues that SNS delivers to.
@@ -236,15 +236,23 @@ func (e *examiner) rights(ctx context.Context) {
 		if q == nil || q.URL == "" {
 			continue
 		}
-		e.tried(ctx, q, name, false)
+		e.tried(ctx, q, name, false, settles)
 		if dlq := e.byARN[queue.ReadRedrive(q.Attributes[attrRedrive]).Target]; dlq != nil && dlq.URL != "" {
-			e.tried(ctx, dlq, name, true)
+			e.tried(ctx, dlq, name, true, settles)
+		}
+	}
+	for _, wanted := range e.o.Topology.Queues {
+		if q := e.state.Queues[wanted.Name]; wanted.Scheduled && q != nil && q.URL != "" {
+			e.tried(ctx, q, q.Name, true, "what its schedules publish is not sent: each tick is missed")
 		}
 	}
 }
 
-func (e *examiner) tried(ctx context.Context, q *topology.QueueState, victim string, dead bool) {
-	denied, err := e.o.Rights.Denied(ctx, q.URL, dead)
+// settles is what happens where a message cannot be settled.
+const settles = "it is handled twice, or comes again until it is a dead letter"
+
+func (e *examiner) tried(ctx context.Context, q *topology.QueueState, victim string, send bool, happens string) {
+	denied, err := e.o.Rights.Denied(ctx, q.URL, send)
 	if err != nil {
 		e.refused(err, "trying the permissions", "queue "+q.Name, "Q-27")
 		return
@@ -252,7 +260,7 @@ func (e *examiner) tried(ctx context.Context, q *topology.QueueState, victim str
 	if len(denied) > 0 {
 		e.find(Finding{
 			Code: "Q-27", Subject: "queue " + q.Name, Queues: []string{victim}, Evidence: []string{"denied: " + strings.Join(denied, ", ")},
-			Happens: "it is handled twice, or comes again until it is a dead letter",
+			Happens: happens,
 			Mend:    Mend{Text: "allow them to the worker's role; all that it needs: worker iam worker"},
 		})
 	}

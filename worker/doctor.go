@@ -139,10 +139,10 @@ func (a alarms) AlarmsOn(ctx context.Context, metric, queue string) ([]doctor.Al
 type rights struct{ api *awsapi.Client }
 
 // Denied implements doctor.Rights.
-func (r rights) Denied(ctx context.Context, url string, dead bool) (denied []string, err error) {
+func (r rights) Denied(ctx context.Context, url string, send bool) (denied []string, err error) {
 	q := r.api.Queue(url, awsapi.QueueOptions{})
 	tries := map[string]func(context.Context) error{"sqs:SendMessage": q.MaySend}
-	if !dead {
+	if !send {
 		tries = map[string]func(context.Context) error{"sqs:DeleteMessage": q.MayDelete, "sqs:ChangeMessageVisibility": q.MayChangeVisibility}
 	}
 	for _, action := range []string{"sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:SendMessage"} {

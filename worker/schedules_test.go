@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stationmaster/worker/doctor"
 	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/jobs"
 	"github.com/stationmaster/worker/localaws"
@@ -286,6 +288,37 @@ body = "{}"
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// TestTheDoctorLooksWhereTicksGo, as at every queue and topic of the file.
+func TestTheDoctorLooksWhereTicksGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepot(t, timetable)
+		d.o.ConfigFile = write(t, timetable+`
+[topics.ticks]
+fifo = true
+[queues.late]
+fifo = true
+job = "report"
+[schedules.daily]
+cron = "@daily"
+topic = "ticks"
+body = "{}"
+[schedules.hourly]
+cron = "@hourly"
+queue = "late"
+body = "{}"
+`)
+		r, err := d.operator(t).Examine(t.Context(), worker.Checkup{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, subject := range []string{"topic ticks.fifo", "queue late.fifo"} {
+			if !slices.ContainsFunc(r.Findings, func(f doctor.Finding) bool { return f.Subject == subject && f.Mend.Apply }) {
+				t.Errorf("nothing is said of %s, which is not there: %v", subject, r.Findings)
+			}
 		}
 	})
 }
