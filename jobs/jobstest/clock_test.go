@@ -104,10 +104,10 @@ func TestAStandingClockIsExplained(t *testing.T) {
 	}{
 		{"an idle connection", getting(t, &http.Client{Transport: &http.Transport{}}, keeps.URL), open, idle, keeps.CloseClientConnections, `  message    attempt  at  took  answer      next
   message-1  1        0s  0s    answer 503  again after 1h
-  message-1  -        0s  -     -           has not ended
+  message-1  -        -   -     -           has not ended
 `},
 		{"no answer", getting(t, http.DefaultClient, silent), open, runs, holds[0].release, `  message    attempt  at  took  answer  next
-  message-1  -        0s  -     -       has not ended
+  message-1  -        -   -     -       has not ended
 `},
 		{
 			"another's channel", definition(t, func(context.Context, *jobs.Message[invitation]) error { holds[1].wait(); return nil }),

@@ -1,9 +1,26 @@
-// Package jobstest runs one job against one message, without any server: the message is decoded,
-// middleware is called, and the answer is judged as a worker would judge it.
+// Package jobstest runs jobs without any server and without waiting.
+//
+// Run gives a job one message: it is decoded, middleware is called, and the answer is judged as a worker
+// would judge it.
 //
 //	got := jobstest.Run(t, "email", Invitation{Email: "ada@example.com"},
 //		jobstest.Settings(map[string]any{"smtp_addr": addr}), jobstest.Envelope("invitations"))
 //	if got.Decision.Action != retry.Done { … }
+//
+// Live lets a message live its whole life in a queue in memory, with a worker's own poller and on a virtual
+// clock, until it is deleted or dead-lettered; LiveAll does so with several, also in groups of a FIFO queue.
+//
+//	life := jobstest.Live(t, "email", Invitation{Email: "nobody@example.com"}, jobstest.Policy(hourly))
+//	life.WantTries(0, time.Hour, 3*time.Hour)
+//	life.WantDead("smtp_451")
+//	life.WantGolden("mail_server_busy") // testdata/mail_server_busy.golden
+//
+// A want that does not hold shows what happened instead:
+//
+//	jobstest: message-1 of job email: want it done at attempt 2, it is dead:
+//	  attempt  at  took  answer              next
+//	  1        0s  0s    connection refused  again after 1h
+//	  2        1h  0s    connection refused  dead-lettered, class error
 //
 // A test of a job in a package of its own imports the job's package, which registers it.
 package jobstest

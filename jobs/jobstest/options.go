@@ -153,7 +153,7 @@ func PublishFails(err error) Option { return func(s *setup) { s.publishFails = e
 func FIFO() Option { return func(s *setup) { s.fifo = true } }
 
 // Slots is how many messages a LiveAll runs side by side. Unless it is given a single job has one, so that
-// what happens at one instant happens in one order, and a batch job as many as it takes at once.
+// messages are tried first in the order of their sends, and a batch job as many as it takes at once.
 func Slots(n int) Option { return func(s *setup) { s.slots = n } }
 
 // Subscribed lets the queue of a Live or LiveAll be subscribed to a topic: what the job publishes to it

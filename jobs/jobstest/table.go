@@ -1,7 +1,9 @@
 package jobstest
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -30,10 +32,13 @@ func (l *Lives) String() string {
 		rows = append(rows, one.rows()...)
 	}
 	at := func(r row) time.Duration {
-		if r.try == nil {
+		switch {
+		case r.try != nil:
+			return r.try.At
+		case r.life.ended:
 			return r.life.Lasted
 		}
-		return r.try.At
+		return math.MaxInt64 // after all that has happened
 	}
 	// Tries that began at one instant stand as they began.
 	began := map[*Try]int{}
@@ -46,7 +51,7 @@ func (l *Lives) String() string {
 	}
 	slices.SortStableFunc(rows, func(a, b row) int {
 		if at(a) != at(b) || a.try == nil || b.try == nil {
-			return int(at(a) - at(b))
+			return cmp.Compare(at(a), at(b))
 		}
 		return began[a.try] - began[b.try]
 	})
@@ -81,7 +86,11 @@ func table(names bool, rows []row) string {
 	line("message", "attempt", "at", "took", "batch", "answer", "next")
 	for _, r := range rows {
 		if r.try == nil {
-			line(r.life.Name, "-", short(r.life.Lasted), "-", "-", "-", r.life.end())
+			ended := "-"
+			if r.life.ended {
+				ended = short(r.life.Lasted)
+			}
+			line(r.life.Name, "-", ended, "-", "-", "-", r.life.end())
 			continue
 		}
 		answer := "done"

@@ -52,13 +52,16 @@ func TestABrokenWantShowsTheLife(t *testing.T) {
 	}{
 		{dead, func(l *jobstest.Life) { l.WantDone(1) }, "message-1 of job email: want it done at attempt 1, it is dead", deadTable},
 		{dead, func(l *jobstest.Life) { l.WantDead("panic") }, `message-1 of job email: want it dead with class "panic", its class is "error"`, deadTable},
+		{dead, func(l *jobstest.Life) { l.WantReason("down") }, `message-1 of job email: want it dead because "down", the reason is "connection refused"`, deadTable},
 		{dead, func(l *jobstest.Life) { l.WantTries(0, 2*time.Hour) }, "message-1 of job email: want it tried at 0s 2h, it was tried at 0s 1h", deadTable},
 		{dead, func(l *jobstest.Life) { l.WantTries() }, "message-1 of job email: want it tried at no time, it was tried at 0s 1h", deadTable},
 		{dead, func(l *jobstest.Life) { l.WantPublished("a", "b") }, "message-1 of job email: want published to a b, got nothing published", deadTable},
 		{done, func(l *jobstest.Life) { l.WantDone(2) }, "i-7 of job relay: want it done at attempt 2, it was done at attempt 1", doneTable},
 		{done, func(l *jobstest.Life) { l.WantDead("error") }, `i-7 of job relay: want it dead with class "error", it was done`, doneTable},
+		{done, func(l *jobstest.Life) { l.WantReason("x") }, `i-7 of job relay: want it dead because "x", it was done`, doneTable},
 		{done, func(l *jobstest.Life) { l.WantPublished() }, "i-7 of job relay: want nothing published, got published to welcomed", doneTable},
 		{moved, func(l *jobstest.Life) { l.WantDead("error") }, `message-1 of job email: want it dead with class "error", SQS moved it and it has no record`, ""},
+		{moved, func(l *jobstest.Life) { l.WantReason("x") }, `message-1 of job email: want it dead because "x", SQS moved it and it has no record`, ""},
 	} {
 		said := told(t, func(tb testing.TB) { row.want(row.life.For(tb)) })
 		head, table, _ := strings.Cut(said, ":\n ")
@@ -72,15 +75,27 @@ func TestABrokenWantShowsTheLife(t *testing.T) {
 }
 
 func TestABrokenWantShowsTheLives(t *testing.T) {
-	lives := jobstest.LiveAll(t, failing(t, map[string]int{"b": 1, "c": 2}), []any{to("a"), to("b"), to("c")},
+	failed := 0
+	d := definition(t, func(_ context.Context, m *jobs.Message[invitation]) error {
+		switch m.Body.Email {
+		case "b":
+			if failed++; failed == 1 {
+				return errors.New("down")
+			}
+		case "c":
+			return retry.After(errors.New("busy"), 90*time.Second)
+		}
+		return nil
+	})
+	lives := jobstest.LiveAll(t, d, []any{to("a"), to("b"), to("c")},
 		jobstest.Policy(retry.Policy{Attempts: 2, First: time.Minute, Factor: 1, Max: time.Minute}))
 	const table = `
-  message  attempt  at  took  answer  next
-  a        1        0s  0s    done    deleted
-  b        1        0s  0s    down    again after 1m
-  c        1        0s  0s    down    again after 1m
-  b        2        1m  0s    done    deleted
-  c        2        1m  0s    down    dead-lettered, class error`
+  message  attempt  at     took  answer  next
+  a        1        0s     0s    done    deleted
+  b        1        0s     0s    down    again after 1m
+  c        1        0s     0s    busy    again after 1m30s
+  b        2        1m     0s    done    deleted
+  c        2        1m30s  0s    busy    dead-lettered, class error`
 	for _, row := range []struct {
 		want func(*jobstest.Lives)
 		said string
