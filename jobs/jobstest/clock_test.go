@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -151,4 +152,27 @@ func standing(t *testing.T, d *jobs.Definition, cure string, mend func()) string
 	}
 	text := place.ReplaceAllString(stood.ReplaceAllString(said[0], "still for LONG"), " $1")
 	return strings.ReplaceAll(text, t.Name(), "NAME")
+}
+
+// The connections of one life must not be closed by another: a channel of a bubble is its own.
+func TestParallelLivesMayShareTheDefaultClient(t *testing.T) {
+	s := httptest.NewServer(jobstest.Answer(503))
+	defer s.Close()
+	t.Run("lives", func(t *testing.T) {
+		for n := range 8 {
+			t.Run(fmt.Sprint(n), func(t *testing.T) {
+				t.Parallel()
+				life := jobstest.Live(t, getting(t, http.DefaultClient, s.URL), invitation{}, twiceHourly, jobstest.Use(func(next jobs.Call) jobs.Call {
+					return func(ctx context.Context, ms []*jobs.Info) []error {
+						errs := next(ctx, ms)
+						for range 1000 { // let others run while the connection is idle
+							runtime.Gosched()
+						}
+						return errs
+					}
+				}))
+				life.WantTries(0, time.Hour, 2*time.Hour, 3*time.Hour)
+			})
+		}
+	})
 }

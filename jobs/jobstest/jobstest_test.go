@@ -88,6 +88,21 @@ func TestTheAnswerIsJudgedAsByAWorker(t *testing.T) {
 	}
 }
 
+func TestEachMessageOfABatchMayBeAnother(t *testing.T) {
+	got := map[string]string{}
+	d := definition(t, func(_ context.Context, m *jobs.Message[invitation]) error {
+		got[m.ID] = fmt.Sprint(m.Attempt, m.Attributes["plan"].Text, m.Attributes["all"].Text)
+		return nil
+	})
+	jobstest.RunBatch(t, d, []any{
+		jobstest.With(`{}`, jobstest.ID("a"), jobstest.Attribute("plan", "pro")), jobstest.With(`{}`, jobstest.Attempt(3)), `{}`,
+	}, jobstest.Attribute("all", "yes"))
+	want := map[string]string{"a": "1proyes", "message-2": "3yes", "message-3": "1yes"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestAPanicAndABadBodyAreFailures(t *testing.T) {
 	d := definition(t, func(context.Context, *jobs.Message[invitation]) error { panic("no") })
 	if r := jobstest.Run(t, d, `{}`); r.Decision.Action != retry.Again {

@@ -63,7 +63,7 @@ type Life struct {
 // server of the test, which answers at no time at all; but a connection that stays open between tries would
 // stop the clock for ever. Those of http.DefaultTransport are closed after each try, and Serve makes a
 // server that closes its own. After ten seconds in which nothing moved, or thirty within a try, the test
-// ends with what it was that waited.
+// ends with what it was that waited. Lives of parallel tests run one at a time.
 //
 // That the job cannot be set up, or that the message has not ended after four days, ends the test.
 func Live[J Job](t *testing.T, job J, body any, o ...Option) *Life {

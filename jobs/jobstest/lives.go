@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,10 @@ type Lives struct {
 	calls []int   // how many messages each call of the job had
 }
 
+// oneAtATime keeps lives of parallel tests apart: they may share http.DefaultTransport, and a connection that
+// one bubble has opened must not be used or closed by another.
+var oneAtATime sync.Mutex
+
 // LiveAll is Live for several messages. They are sent at once, in order, and each has a life and wants of its own:
 //
 //	lives := jobstest.LiveAll(t, "charge", []any{
@@ -44,6 +49,8 @@ func LiveAll[J Job](t *testing.T, job J, bodies []any, o ...Option) *Lives {
 		setup: s, job: d.Name, all: &Lives{t: t, job: d.Name}, by: map[string]*Life{},
 		calls: map[any]*call{},
 	}
+	oneAtATime.Lock()
+	defer oneAtATime.Unlock()
 	defer watchClock(t, l)()
 	synctest.Test(t, func(t *testing.T) {
 		t.Helper()

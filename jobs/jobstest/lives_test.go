@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -63,15 +64,29 @@ func TestTheJobSeesWhatEachMessageWasGiven(t *testing.T) {
 
 func TestAGroupIsHandledInOrderAndOthersGoOn(t *testing.T) {
 	a, b := jobstest.Group("a"), jobstest.Group("b")
-	lives := jobstest.LiveAll(t, failing(t, map[string]int{"a1": 1}), []any{to("a1", a), to("b1", b), to("a2", a), to("b2", b)},
-		jobstest.FIFO(), jobstest.Policy(retry.Policy{Attempts: 2, First: time.Minute, Factor: 1, Max: time.Minute}))
-	lives.WantAllDone()
-	lives.WantOrder("a1", "a1", "a2")
-	lives.WantOrder("b1", "b2")
-	lives.Each[0].WantTries(0, time.Minute)
-	lives.Each[2].WantTries(time.Minute)
-	lives.Each[2].WantDone(1)
-	lives.Each[3].WantTries(0)
+	for _, slots := range []int{1, 4} {
+		var mu sync.Mutex
+		failed := 0
+		d := definition(t, func(_ context.Context, m *jobs.Message[invitation]) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if m.Body.Email == "a1" {
+				if failed++; failed == 1 {
+					return errors.New("down")
+				}
+			}
+			return nil
+		})
+		lives := jobstest.LiveAll(t, d, []any{to("a1", a), to("b1", b), to("a2", a), to("b2", b)},
+			jobstest.FIFO(), jobstest.Slots(slots), jobstest.Policy(retry.Policy{Attempts: 2, First: time.Minute, Factor: 1, Max: time.Minute}))
+		lives.WantAllDone()
+		lives.WantOrder("a1", "a1", "a2")
+		lives.WantOrder("b1", "b2")
+		lives.Each[0].WantTries(0, time.Minute)
+		lives.Each[2].WantTries(time.Minute)
+		lives.Each[2].WantDone(1)
+		lives.Each[3].WantTries(0)
+	}
 }
 
 func TestADeadLetterInAGroupLetsTheNextGoOn(t *testing.T) {
@@ -81,6 +96,9 @@ func TestADeadLetterInAGroupLetsTheNextGoOn(t *testing.T) {
 	lives.Each[1].WantDead("error")
 	lives.Each[2].WantDone(1)
 	lives.WantOrder("a1", "a2", "a3")
+	if lives.Lasted >= 30*time.Second {
+		t.Errorf("the second dead letter was found after %v only", lives.Lasted)
+	}
 }
 
 func TestABatchJobIsGivenWhatThereIs(t *testing.T) {

@@ -155,7 +155,10 @@ func TestATableShowsWhatIsLongInOneLine(t *testing.T) {
 }
 
 func TestPublishedToSaysWhatCannotBeDecoded(t *testing.T) {
-	published := []jobstest.Published{{Topic: "a", Message: queue.Message{Body: "{}"}}, {Topic: "b", Message: queue.Message{Body: `{"email":7}`}}}
+	published := []jobstest.Published{{Topic: "a", Message: queue.Message{Body: `{"email":"x"}`}}, {Topic: "b", Message: queue.Message{Body: `{"email":7}`}}}
+	if got := jobstest.PublishedTo[invitation](t, published, "a"); len(got) != 1 || got[0].Email != "x" {
+		t.Errorf("published to a: %+v", got)
+	}
 	said := told(t, func(tb testing.TB) { jobstest.PublishedTo[invitation](tb, published, "b") })
 	want := "jobstest: message 2 of 2, published to b, is no jobstest_test.invitation: " +
 		"json: cannot unmarshal number into Go struct field invitation.email of type string:\n  " + `{"email":7}`
