@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/textproto"
 	"strconv"
+	"time"
 
 	gomail "github.com/wneessen/go-mail"
 
@@ -85,8 +86,8 @@ func judge(ctx context.Context, err error) error {
 	}
 	code := failed.ErrorCode()
 	if code == 0 {
-		if ctx.Err() != nil {
-			return fmt.Errorf("%s: %w", failed.Reason, ctx.Err())
+		if err := ended(ctx); err != nil {
+			return fmt.Errorf("%s: %w", failed.Reason, err)
 		}
 		return fmt.Errorf("%s: the connection broke", failed.Reason)
 	}
@@ -100,11 +101,23 @@ func judge(ctx context.Context, err error) error {
 // unquoted takes the server's words off an error of the connection or the login. No code makes it
 // permanent: a refused login is the fault of the configuration, and the mail is good.
 func unquoted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if err := ended(ctx); err != nil {
+		return err
 	}
 	if answer, ok := errors.AsType[*textproto.Error](err); ok {
 		return &AnswerError{Step: "greeting or login", Code: answer.Code}
 	}
 	return err
+}
+
+// ended is why a context is over. On a busy machine the deadline of the connection, which is later, can
+// be noticed before that of the context.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if end, has := ctx.Deadline(); has && !time.Now().Before(end) {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
