@@ -186,3 +186,35 @@ func TestWhatAJobPublishesMayComeBackToIt(t *testing.T) {
 		t.Errorf("came back although it was published to another topic:\n%s", lives)
 	}
 }
+
+// What is not due for long must not hold up what is due sooner, or what is sent meanwhile.
+func TestNothingIsOversleptWhileMessagesAreHidden(t *testing.T) {
+	d := definition(t, func(_ context.Context, m *jobs.Message[invitation]) error {
+		if m.Attempt == 2 {
+			return nil
+		}
+		return retry.After(errors.New("busy"), map[string]time.Duration{"a": 2 * time.Hour, "b": time.Hour}[m.Body.Email])
+	})
+	lives := jobstest.LiveAll(t, d, []any{to("a"), to("b")})
+	lives.Each[0].WantTries(0, 2*time.Hour)
+	lives.Each[1].WantTries(0, time.Hour)
+
+	r := jobs.NewRegistry()
+	jobs.AddJobTo(r, "late", func() *late { return &late{} })
+	d, _ = r.Lookup("late")
+	lives = jobstest.LiveAll(t, d, []any{links{Left: 1}}, jobstest.Subscribed("links"))
+	lives.WantAllDone()
+	lives.Each[0].WantTries(0, time.Hour)
+	lives.Each[1].WantTries(10 * time.Minute)
+}
+
+// late publishes ten minutes after it has failed.
+type late struct{ chain }
+
+func (l *late) Handle(ctx context.Context, m *jobs.Message[links]) error {
+	if m.Body.Left == 0 || m.Attempt == 2 {
+		return nil
+	}
+	time.AfterFunc(10*time.Minute, func() { _ = l.chain.Handle(context.WithoutCancel(ctx), m) })
+	return retry.After(errors.New("busy"), time.Hour)
+}
