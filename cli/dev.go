@@ -50,6 +50,7 @@ still take messages.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, w.Close()) }()
+			s.column.wideFor(w)
 			s.banner(dev.Info(), w)
 			if nasty && !s.json {
 				s.printf("nasty: the queue policies just set may take a minute to act; what is published before is lost in silence, as on AWS\n")
@@ -125,7 +126,7 @@ func (s *state) arrived() func(worker.Arrival) {
 		if a.Duplicate {
 			again = "  (again)"
 		}
-		s.printf("%s  %-8s %s · %s%s\n", time.Now().Format(time.TimeOnly), a.Kind, a.To, a.Summary, again)
+		s.printf("%s  %s  %s · %s%s\n", time.Now().Format(time.TimeOnly), s.column.pad(a.Kind), a.To, a.Summary, again)
 	}
 }
 

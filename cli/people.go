@@ -8,16 +8,52 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unicode/utf8"
+
+	"github.com/stationmaster/worker/worker"
 )
 
 // peopleHandler writes records for somebody who watches: the time of day, the queue, what happened
 // and why, and the rest in short. What is only good for a machine is left out; it is in the JSON.
 type peopleHandler struct {
-	to    io.Writer
-	level slog.Leveler
-	attrs []slog.Attr
-	mu    *sync.Mutex
+	to     io.Writer
+	level  slog.Leveler
+	attrs  []slog.Attr
+	column *column
+	mu     *sync.Mutex
+}
+
+// column is what lines begin with behind their time: the name of what they are about, as wide as the
+// widest name that is known.
+type column struct{ width atomic.Int32 }
+
+const narrowest, widest = 8, 32
+
+// widen makes room for names, as far as the rest of a line keeps its own.
+func (c *column) widen(names ...string) {
+	for _, name := range names {
+		n := int32(min(utf8.RuneCountInString(name), widest)) //nolint:gosec // it is small
+		for have := c.width.Load(); n > have && !c.width.CompareAndSwap(have, n); have = c.width.Load() {
+		}
+	}
+}
+
+// pad is the name at the width of the column, which it widens.
+func (c *column) pad(name string) string {
+	c.widen(name)
+	return fmt.Sprintf("%-*s", max(narrowest, c.width.Load()), name)
+}
+
+// wideFor makes room for all that a worker will speak of.
+func (c *column) wideFor(w *worker.Worker) {
+	for _, st := range w.Stations() {
+		c.widen(st.Queue)
+	}
+	for _, h := range w.Hooks() {
+		c.widen(h.Path)
+	}
 }
 
 // machines are the keys that say nothing to somebody who watches: the queue stands in front, the
@@ -55,8 +91,13 @@ func (h *peopleHandler) Handle(_ context.Context, r slog.Record) error {
 	}
 	r.Attrs(note)
 
+	about := values["queue"]
+	if about == "" { // a path takes messages too
+		about = values["path"]
+		delete(values, "path")
+	}
 	var line strings.Builder
-	fmt.Fprintf(&line, "%s  %-8s %s", r.Time.Format(time.TimeOnly), values["queue"], r.Message)
+	fmt.Fprintf(&line, "%s  %s  %s", r.Time.Format(time.TimeOnly), h.column.pad(about), r.Message)
 	if r.Level >= slog.LevelError {
 		line.WriteString(" !")
 	}

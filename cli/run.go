@@ -42,6 +42,7 @@ Exit codes: 0 done, 1 something failed or a job was abandoned, 2 wrong usage or 
 				return err
 			}
 			defer func() { err = errors.Join(err, w.Close()) }()
+			s.column.wideFor(w)
 			w.Log().LogAttrs(ctx, slog.LevelInfo, "running", slog.String("version", o.Version), slog.String("addr", w.AdminAddr()))
 			return s.supervise(ctx, w)
 		})

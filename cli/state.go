@@ -29,6 +29,7 @@ type state struct {
 	columns        int  // of the terminal that stdout is; 0 when it is none
 	signals        func() (got <-chan os.Signal, stop func())
 	options        []worker.Option
+	column         column // of what a worker tells while it runs
 
 	// Flags that every command has.
 	configFile string
@@ -122,7 +123,7 @@ func (s *state) workerOptions() worker.Options {
 		LogTo:      s.stderr,
 		LogText:    s.terminal,
 		TextHandler: func(to io.Writer, level slog.Leveler) slog.Handler {
-			return &peopleHandler{to: to, level: level, mu: &sync.Mutex{}}
+			return &peopleHandler{to: to, level: level, column: &s.column, mu: &sync.Mutex{}}
 		},
 		Version:   version().Version,
 		Flags:     map[string]any{},
