@@ -282,6 +282,7 @@ func faults() map[string]fault {
 		}},
 		"Q-34":            {code: "Q-34", alter: func(_ *topology.State, o *doctor.Options) { o.Grace = 25 * time.Second }},
 		"Q-36 visibility": {code: "Q-36", alter: set("mail", "VisibilityTimeout", "30")},
+		"Q-36 retention":  {code: "Q-36", wanted: orders(func(w *topology.Topology) { w.Queues[0].Retention = 4 * 24 * time.Hour }), alter: set("mail", "MessageRetentionPeriod", "432000")},
 		"Q-36 attribute":  {code: "Q-36", wanted: orders(func(w *topology.Topology) { w.Queues[0].Attributes = map[string]string{"DelaySeconds": "5"} }), alter: set("mail", "DelaySeconds", "0")},
 		"Q-36 redrive":    {code: "Q-36", alter: set("mail", "RedrivePolicy", `{"deadLetterTargetArn":"`+dlqARN+`","maxReceiveCount":20}`)},
 		"Q-37": {code: "Q-37", wanted: orders(fifo), alter: func(s *topology.State, _ *doctor.Options) {

@@ -17,7 +17,7 @@ import (
 // Sample is a message as it is published.
 type Sample struct {
 	Name  string // "FILE:2", for people
-	Topic string // the name of the topic; empty: every topic
+	Topic string // the name of the topic; empty: any that leads to whom it is for
 	// For are the queues that must get it; empty: at least one subscription of the topic.
 	For        []string
 	Body       string
@@ -119,10 +119,61 @@ func (e *examiner) samples(context.Context) {
 			e.unknown(Unknown{Codes: []string{"D-12"}, Subjects: []string{"sample " + s.Name}, Reason: "topic " + s.Topic + " is not declared", Mend: "correct its topic"})
 			continue
 		}
-		e.sampled(s)
-		e.deduplicated(s, e.o.Samples[:i])
+		e.sampled(s, e.o.Samples[:i])
 	}
 }
+
+// sampled looks what becomes of a sample. One that names no topic may be meant for any: what is wrong is
+// only found when it is wrong by each of them.
+func (e *examiner) sampled(s *Sample, before []Sample) {
+	var wrong, right, codes []string
+	var found []Finding
+	topics := e.topicsOf(s)
+	for _, topic := range topics {
+		f := append(e.published(s, topic), e.deduplicated(s, before, topic)...)
+		if len(f) == 0 {
+			right = append(right, topic)
+			continue
+		}
+		wrong, found = append(wrong, topic), append(found, f...)
+		for i := range f {
+			codes = append(codes, f[i].Code)
+		}
+	}
+	subjects := []string{"sample " + s.Name}
+	switch {
+	case len(topics) == 0:
+		e.unknown(Unknown{Codes: []string{"D-12"}, Subjects: subjects, Reason: "no subscription leads to " + strings.Join(s.For, ", "), Mend: "correct for, or its topic"})
+	case len(right) == 0:
+		for i := range found {
+			e.find(found[i])
+		}
+	case len(wrong) > 0:
+		slices.Sort(codes)
+		e.unknown(Unknown{
+			Codes: slices.Compact(codes), Subjects: subjects, Mend: "say its topic in the sample",
+			Reason: "it names no topic, and is all right when it is published to " + strings.Join(right, ", ") + ", not to " + strings.Join(wrong, ", "),
+		})
+	}
+}
+
+// topicsOf are the topics that a sample may be published to, of those that lead to whom it is for.
+func (e *examiner) topicsOf(s *Sample) (all []string) {
+	for i := range e.lines {
+		l := &e.lines[i]
+		meant := s.Topic == "" || s.Topic == l.topic.Name
+		if meant && (len(s.For) == 0 || s.isFor(l)) && !slices.Contains(all, l.topic.Name) {
+			all = append(all, l.topic.Name)
+		}
+	}
+	if len(all) == 0 && s.Topic != "" && len(s.For) == 0 {
+		return []string{s.Topic}
+	}
+	return all
+}
+
+// isFor tells whether a line leads to a queue that the sample names.
+func (s *Sample) isFor(l *line) bool { return l.queue != nil && slices.Contains(s.For, l.queue.Name) }
 
 // unsampled says what samples would have shown.
 func (e *examiner) unsampled() {
@@ -147,31 +198,33 @@ func (e *examiner) unsampled() {
 	}
 }
 
-// sampled follows one sample to the queues that must get it.
-func (e *examiner) sampled(s *Sample) {
-	let := map[string]bool{} // topics that have a subscription which lets it through
-	var stopped []Finding
+// published follows a sample from a topic to the queues that must get it.
+func (e *examiner) published(s *Sample, topic string) (found []Finding) {
+	let := map[string]bool{} // whom it reaches
+	stopped := map[string][]Finding{}
 	for i := range e.lines {
 		l := &e.lines[i]
-		if s.Topic != "" && l.topic.Name != s.Topic || l.have == nil || l.have.Attributes == nil {
+		if l.topic.Name != topic || l.have == nil || l.have.Attributes == nil || len(s.For) > 0 && !s.isFor(l) {
 			continue
 		}
-		must := l.queue != nil && slices.Contains(s.For, l.queue.Name)
+		to := "" // anybody
+		if len(s.For) > 0 {
+			to = l.queue.Name
+		}
 		f, passes := e.passes(l, s)
-		if passes {
-			let[l.topic.Name] = true
-			e.tooMany(l, s)
+		if !passes {
+			stopped[to] = append(stopped[to], f)
 			continue
 		}
-		if must || len(s.For) == 0 {
-			stopped = append(stopped, f)
+		let[to] = true
+		found = append(found, e.tooMany(l, s)...)
+	}
+	for _, to := range slices.Sorted(maps.Keys(stopped)) {
+		if !let[to] {
+			found = append(found, stopped[to]...)
 		}
 	}
-	for _, f := range stopped {
-		if len(s.For) > 0 || !let[strings.SplitN(strings.TrimPrefix(f.Subject, "subscription "), " → ", 2)[0]] {
-			e.find(f)
-		}
-	}
+	return found
 }
 
 func (e *examiner) passes(l *line, s *Sample) (Finding, bool) {
@@ -187,7 +240,7 @@ func (e *examiner) passes(l *line, s *Sample) (Finding, bool) {
 	v := p.Explain(s.filtered())
 	return Finding{
 		Code: "D-12", Subject: "subscription " + l.name, Queues: l.suffers(),
-		Evidence: []string{"sample " + s.Name + ", " + scope + ": " + v.Why},
+		Evidence: []string{"sample " + s.Name + ", published to topic " + l.topic.Name, scope + ": " + v.Why},
 		Happens:  "it is kept away from the queue, and nobody sees an error; only " + string(v.Metric) + " counts it",
 		Mend:     Mend{Text: "correct filter or filter_on of the subscription, or what is published, and apply"},
 	}, v.Passes
@@ -196,11 +249,11 @@ func (e *examiner) passes(l *line, s *Sample) (Finding, bool) {
 // mostRaw is how many attributes a raw delivery may have. Source: "Amazon SNS message attributes".
 const mostRaw = 10
 
-func (e *examiner) tooMany(l *line, s *Sample) {
+func (e *examiner) tooMany(l *line, s *Sample) []Finding {
 	if l.protocol != "sqs" || l.have.Attributes[attrRaw] != "true" || len(s.Attributes) <= mostRaw {
-		return
+		return nil
 	}
-	e.find(Finding{
+	return []Finding{{
 		Code: "D-16", Subject: "subscription " + l.name, Queues: l.suffers(),
 		Evidence: []string{fmt.Sprintf("%s true; sample %s has %d attributes, and SQS takes %d", attrRaw, s.Name, len(s.Attributes), mostRaw)},
 		Happens:  "SNS takes it, cannot deliver it, does not try again, and " + l.fate(),
@@ -208,31 +261,29 @@ func (e *examiner) tooMany(l *line, s *Sample) {
 			Text: "publish at most ten attributes, or leave raw out of the subscription and apply",
 			AWS:  []string{setSubscription(l.have.ARN, attrRaw, "false")},
 		},
-	})
+	}}
 }
 
-// deduplicated looks for samples that FIFO topics refuse, or take for one that came before.
-func (e *examiner) deduplicated(s *Sample, before []Sample) {
-	for _, name := range slices.Sorted(maps.Keys(e.state.Topics)) {
-		t := e.state.Topics[name]
-		if !isFIFO(name) || s.Topic != "" && s.Topic != name || s.Dedup != "" || t.Attributes == nil {
-			continue
-		}
-		if t.Attributes[attrByContent] != "true" {
-			e.find(Finding{
-				Code: "Q-19", Subject: "topic " + name, Evidence: []string{attrByContent + " false; sample " + s.Name + " has no deduplication id"},
-				Happens: "its publisher gets an error", Mend: Mend{Text: "publish with a deduplication id, or set content_based_deduplication"},
+// deduplicated tells whether a FIFO topic refuses a sample, or takes it for one that came before.
+func (e *examiner) deduplicated(s *Sample, before []Sample, name string) (found []Finding) {
+	t := e.state.Topics[name]
+	if !isFIFO(name) || s.Dedup != "" || t.Attributes == nil {
+		return nil
+	}
+	if t.Attributes[attrByContent] != "true" {
+		return []Finding{{
+			Code: "Q-19", Subject: "topic " + name, Evidence: []string{attrByContent + " false; sample " + s.Name + " has no deduplication id"},
+			Happens: "its publisher gets an error", Mend: Mend{Text: "publish with a deduplication id, or set content_based_deduplication"},
+		}}
+	}
+	for _, other := range before {
+		if other.Body == s.Body && other.Dedup == "" && (other.Topic == "" || other.Topic == name) && !reflect.DeepEqual(other.Attributes, s.Attributes) {
+			found = append(found, Finding{
+				Code: "Q-20", Subject: "topic " + name, Evidence: []string{attrByContent + " true; samples " + other.Name + " and " + s.Name + " have the same body and other attributes"},
+				Happens: "within five minutes the second one is taken and thrown away",
+				Mend:    Mend{Text: "publish with deduplication ids"},
 			})
-			continue
-		}
-		for _, other := range before {
-			if other.Body == s.Body && other.Dedup == "" && (other.Topic == "" || other.Topic == name) && !reflect.DeepEqual(other.Attributes, s.Attributes) {
-				e.find(Finding{
-					Code: "Q-20", Subject: "topic " + name, Evidence: []string{attrByContent + " true; samples " + other.Name + " and " + s.Name + " have the same body and other attributes"},
-					Happens: "within five minutes the second one is taken and thrown away",
-					Mend:    Mend{Text: "publish with deduplication ids"},
-				})
-			}
 		}
 	}
+	return found
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stationmaster/worker/queue"
@@ -205,7 +206,8 @@ func (e *examiner) killed() {
 // queueDiffers looks at what is declared and that no other finding speaks of.
 func (e *examiner) queueDiffers(q *topology.QueueState) {
 	want := e.wanted[q.Name]
-	f := Finding{Code: "Q-36", Subject: "queue " + q.Name, Queues: []string{q.Name}, Happens: "it is treated otherwise than declared"}
+	f := Finding{Code: "Q-36", Subject: "queue " + q.Name, Queues: []string{q.Name}}
+	var happens []string
 	set := map[string]string{}
 	differ := func(name, value string) {
 		have := q.Attributes[name]
@@ -213,6 +215,7 @@ func (e *examiner) queueDiffers(q *topology.QueueState) {
 			return
 		}
 		f.Evidence, set[name] = append(f.Evidence, contrast(name, have, value)), value
+		happens = append(happens, treated(name, have, value))
 	}
 	differ(attrVisibility, wholeSeconds(want.Visibility))
 	differ(attrRetention, wholeSeconds(want.Retention))
@@ -223,10 +226,12 @@ func (e *examiner) queueDiffers(q *topology.QueueState) {
 		if p := queue.ReadRedrive(q.Attributes[attrRedrive]); p.Target != dlq.ARN || p.Receives != want.MaxReceiveCount {
 			f.Evidence = append(f.Evidence, fmt.Sprintf("%s %d receives, then %s; declared %d, then %s", attrRedrive, p.Receives, lastPart(p.Target), want.MaxReceiveCount, dlq.Name))
 			set[attrRedrive] = compact(map[string]any{"deadLetterTargetArn": dlq.ARN, "maxReceiveCount": want.MaxReceiveCount})
+			happens = append(happens, treated(attrRedrive, q.Attributes[attrRedrive], set[attrRedrive]))
 		}
 	}
 	if len(set) > 0 {
-		f.Mend = Mend{Apply: true, Text: "set it as declared", AWS: []string{setQueue(q.URL, set)}}
+		f.Happens = strings.Join(happens, "; ")
+		f.Mend = Mend{Apply: true, Text: "set it as declared, or declare what it has", AWS: []string{setQueue(q.URL, set)}}
 		e.find(f)
 	}
 }
