@@ -38,7 +38,8 @@ the topic where that gives it to nobody else, else by a copy of the topic. For t
 has to create, subscribe and delete queues and topics called stationmaster-canary-….
 --sample FILE runs your messages through the filters, written one after the other as objects like
 {"body": {"event": "paid"}, "attributes": {"plan": "gold"}}, perhaps with topic, dedup_id and the
-queues that must get it (for).
+queues that must get it (for). Without a topic it may be meant for any: it is a finding when each
+of them stops it, and unknown when only some do.
 
 Exit codes: 0 healthy, 3 warnings or something that AWS would not tell, 4 messages would be lost.`,
 		Example: example("worker doctor", "worker doctor --fix", "worker doctor --canary --json", "worker doctor --sample message.json", "worker doctor explain D-01"),

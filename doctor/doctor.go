@@ -172,6 +172,18 @@ func Examine(ctx context.Context, o Options) (*Report, error) {
 	return &e.report, nil
 }
 
+// Compare looks only at how the worker treats one queue, whose state alone o has to have: whether the
+// queue's own attributes fit that.
+func Compare(o Options, queue string) []Finding {
+	e := newExaminer(o)
+	if q := e.state.Queues[queue]; q != nil && q.Known() {
+		e.lease(q, o.Work[queue])
+		e.receives(q, o.Work[queue])
+	}
+	e.sort()
+	return e.report.Findings
+}
+
 func lower(s string) string {
 	if s == "" {
 		return s

@@ -89,6 +89,14 @@ func losses() map[string]loss {
 		"D-03 a deny":               {code: "D-03", derail: policy(deny), mend: func(t *testing.T, k *kit, f doctor.Finding) { k.run(t, f.Mend.AWS[0]) }},
 		"D-09 unsubscribed":         {code: "D-09", derail: unsubscribe},
 		"D-10 the queue is deleted": {code: "D-10", derail: func(t *testing.T, k *kit) { must(t, k.DeleteQueue(t.Context(), k.url(t, "mail"))) }},
+		"D-11 the queue is made again": {
+			code: "D-01", derail: func(t *testing.T, k *kit) {
+				must(t, k.DeleteQueue(t.Context(), k.url(t, "mail")))
+				for !k.remake(t, "mail", "mail-dlq") { // SQS keeps the name for a minute
+					pass(time.Second)
+				}
+			},
+		},
 		"D-12 scope": {
 			code: "D-12", wanted: orders(filtered("body")), derail: subscribed("FilterPolicyScope", "MessageAttributes"), body: `{"event":"user_invited"}`,
 		},
@@ -113,6 +121,15 @@ func losses() map[string]loss {
 			derail: func(t *testing.T, k *kit) { k.setPolicy(t, "orders-mail-delivery-dlq", "") },
 		},
 	}
+}
+
+// remake makes a queue again as somebody does who knows of no policy; false while its name is not free.
+func (k *kit) remake(t *testing.T, name, dlq string) bool {
+	t.Helper()
+	_, err := k.CreateQueue(t.Context(), name, map[string]string{
+		"VisibilityTimeout": "60", "RedrivePolicy": `{"deadLetterTargetArn":"` + account.QueueARN(dlq) + `","maxReceiveCount":15}`,
+	}, nil)
+	return err == nil
 }
 
 // run runs the commands that the doctor says, as far as they set attributes of a queue or a subscription.

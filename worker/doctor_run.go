@@ -59,6 +59,19 @@ func (v *verdict) of(ctx context.Context, queue string) error {
 	return &lossError{f}
 }
 
+// said are the findings that have been logged.
+func (v *verdict) said() (all []string) {
+	if v == nil {
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for i := range v.report.Findings {
+		all = append(all, v.report.Findings[i].Error())
+	}
+	return all
+}
+
 // lossError stops a queue.
 type lossError struct{ *doctor.Finding }
 
@@ -93,11 +106,7 @@ func (w *Worker) verify(ctx context.Context) error {
 		if w.confirms(f) {
 			continue
 		}
-		level := slog.LevelWarn
-		if f.Severity == doctor.Critical {
-			level = slog.LevelError
-		}
-		w.log.LogAttrs(ctx, level, "topology: not as it should be", slog.String("code", f.Code), slog.String("severity", string(f.Severity)), slog.Any("err", f))
+		tellFinding(ctx, w.log, f)
 	}
 	for _, u := range report.Unknown {
 		if u.Refused {
@@ -107,6 +116,15 @@ func (w *Worker) verify(ctx context.Context) error {
 	}
 	w.verdict = v
 	return nil
+}
+
+// tellFinding logs what the doctor has found.
+func tellFinding(ctx context.Context, log *slog.Logger, f *doctor.Finding) {
+	level := slog.LevelWarn
+	if f.Severity == doctor.Critical {
+		level = slog.LevelError
+	}
+	log.LogAttrs(ctx, level, "topology: not as it should be", slog.String("code", f.Code), slog.String("severity", string(f.Severity)), slog.Any("err", f))
 }
 
 // examine is what the doctor can tell of what a worker may read in a moment.

@@ -49,18 +49,24 @@ retry = { attempts = 5 }
 `
 
 func TestL27TheQueuesOwnSettingsAreComparedWithTheJobs(t *testing.T) {
+	for _, verify := range []string{"stop", "off"} { // whoever looks first, it is said once
+		t.Run(verify, func(t *testing.T) { comparesSettings(t, verify) })
+	}
+}
+
+func comparesSettings(t *testing.T, verify string) {
 	for _, row := range []struct {
 		name, visibility, redrive string
 		says                      []string
 		silent                    []string
 	}{
-		{"both too low", "10", `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:theirs-dlq","maxReceiveCount":"5"}`, []string{
-			"the timeout of a job, 20s, is longer than the queue's own visibility timeout, 10s",
-			"SQS moves a message after 5 receives (maxReceiveCount), and 5 attempts need at least 8",
+		{"both too low", "5", `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:theirs-dlq","maxReceiveCount":"5"}`, []string{
+			"Q-04 queue theirs: the lease is too short for the job (VisibilityTimeout 5s, the queue's own; it is extended every 2.5s; timeout of the job: 20s)",
+			"Q-02 queue theirs: a few receives, and the message is a dead letter (maxReceiveCount 5; the worker makes 5 attempts, ",
 		}, nil},
 		{
 			"both fit", "60", `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:theirs-dlq","maxReceiveCount":8}`, nil,
-			[]string{"does not fit"},
+			[]string{"Q-0"},
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -77,7 +83,7 @@ func TestL27TheQueuesOwnSettingsAreComparedWithTheJobs(t *testing.T) {
 			r := jobs.NewRegistry()
 			jobs.AddTo(r, "mail", func(context.Context, *jobs.Message[string]) error { return nil })
 			var log lines
-			w, err := worker.New(t.Context(), worker.Options{ConfigFile: write(t, theirQueue), Jobs: r, AWS: cfg, LogTo: &log})
+			w, err := worker.New(t.Context(), worker.Options{ConfigFile: write(t, "[worker]\nverify = \""+verify+"\"\n"+theirQueue), Jobs: r, AWS: cfg, LogTo: &log})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,6 +99,11 @@ func TestL27TheQueuesOwnSettingsAreComparedWithTheJobs(t *testing.T) {
 			w.Hurry(time.Second)
 			if err := <-done; err != nil {
 				t.Error(err)
+			}
+			for _, text := range row.says {
+				if n := strings.Count(log.String(), text); n != 1 {
+					t.Errorf("said %d times: %s", n, text)
+				}
 			}
 			for _, text := range row.silent {
 				if log.has(text) {
