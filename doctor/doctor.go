@@ -34,6 +34,8 @@ type Options struct {
 	Brief bool
 	// Local: the endpoint is not AWS, and has no delivery logs and no alarms that anybody would read.
 	Local bool
+	// Endpoint is said in the commands that are printed; empty where they find theirs by themselves.
+	Endpoint string
 
 	Keys   Keys   // nil: nobody asks KMS
 	Alarms Alarms // nil: nobody asks CloudWatch
@@ -60,7 +62,7 @@ type Mend struct {
 	// Apply: worker topology apply does.
 	Apply bool   `json:"apply"`
 	Text  string `json:"text"`
-	// AWS is the same as plain command lines.
+	// AWS is the same as plain command lines of the AWS CLI.
 	AWS []string `json:"aws,omitempty"`
 }
 

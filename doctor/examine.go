@@ -146,6 +146,12 @@ func (e *examiner) find(f Finding) {
 	if f.Queues = slices.Compact(slices.Sorted(slices.Values(f.Queues))); len(f.Queues) == 0 {
 		f.Queues = nil
 	}
+	if e.o.Endpoint != "" {
+		f.Mend.AWS = slices.Clone(f.Mend.AWS)
+		for i, command := range f.Mend.AWS { // version 1 of the CLI takes AWS_ENDPOINT_URL for SNS and not for SQS
+			f.Mend.AWS[i] = "aws --endpoint-url " + quote(e.o.Endpoint) + strings.TrimPrefix(command, "aws")
+		}
+	}
 	e.report.Findings = append(e.report.Findings, f)
 }
 

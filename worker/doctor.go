@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/stationmaster/worker/doctor"
 	"github.com/stationmaster/worker/internal/awsapi"
 	"github.com/stationmaster/worker/internal/config"
@@ -42,6 +44,9 @@ func (p *Operator) Examine(ctx context.Context, c Checkup) (*doctor.Report, erro
 	o := doctor.Options{
 		Topology: wanted, State: state, Work: workOf(p.loaded.Config, p.jobs), Drain: p.loaded.Config.Worker.DrainTimeout, Grace: c.Grace,
 		Samples: c.Samples, Local: p.settle == 0,
+	}
+	if endpoint := aws.ToString(p.cfg.BaseEndpoint); !isAWS(endpoint) {
+		o.Endpoint = endpoint
 	}
 	if !o.Local {
 		inspector := awsapi.NewInspector(p.cfg)
