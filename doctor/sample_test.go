@@ -21,8 +21,10 @@ func three() topology.Topology {
 	return topology.Topology{
 		Topics: []topology.Topic{{Name: "orders"}, {Name: "users"}, {Name: "log"}, {Name: "bills.fifo"}},
 		Queues: []topology.Queue{
-			{Name: "mail", DLQ: "mail-dlq", MaxReceiveCount: 15}, {Name: "ship", DLQ: "ship-dlq", MaxReceiveCount: 15},
-			{Name: "all", DLQ: "all-dlq", MaxReceiveCount: 15}, {Name: "bill.fifo", DLQ: "bill-dlq.fifo", MaxReceiveCount: 15},
+			{Name: "mail", DLQ: "mail-dlq", MaxReceiveCount: 15},
+			{Name: "ship", DLQ: "ship-dlq", MaxReceiveCount: 15},
+			{Name: "all", DLQ: "all-dlq", MaxReceiveCount: 15},
+			{Name: "bill.fifo", DLQ: "bill-dlq.fifo", MaxReceiveCount: 15},
 		},
 		Subscriptions: []topology.Subscription{
 			filtered("orders", "mail", "paid"), filtered("orders", "ship", "packed"), filtered("users", "mail", "invited"),
