@@ -67,12 +67,15 @@ func (e *examiner) newDLQ(q *topology.QueueState) Mend {
 	}
 	m := Mend{Apply: true, Text: "create " + want.DLQ + " and name it in the RedrivePolicy"}
 	if dlq.Missing() {
-		m.AWS = append(m.AWS, "aws sqs create-queue --queue-name "+quote(dlq.Name)+fifoFlag(dlq.Name))
+		m.AWS = append(m.AWS, e.createQueue(dlq))
 	}
 	policy := compact(map[string]any{"deadLetterTargetArn": dlq.ARN, "maxReceiveCount": want.MaxReceiveCount})
 	m.AWS = append(m.AWS, setQueue(q.URL, map[string]string{attrRedrive: policy}))
 	return m
 }
+
+// dlqRetention is the longest that SQS keeps a message, and for how long a dead-letter queue usually does.
+const dlqRetention = 14 * 24 * time.Hour
 
 // outlives compares how long the two queues keep a message. A FIFO queue counts anew when it moves.
 // Source: "Setting-up dead-letter queue retention", SQS Developer Guide.
@@ -82,18 +85,17 @@ func (e *examiner) outlives(q, dlq *topology.QueueState) {
 	if !ok || !both || kept > own || isFIFO(q.Name) {
 		return
 	}
-	const most = 14 * 24 * time.Hour
-	want := cmp.Or(e.wanted[dlq.Name].Retention, most) // nobody has to declare the usual
+	want := cmp.Or(e.wanted[dlq.Name].Retention, dlqRetention) // nobody has to declare the usual
 	f := Finding{
 		Code: "Q-06", Subject: "queue " + dlq.Name, Queues: []string{q.Name},
 		Evidence: []string{attrRetention + " " + human(kept) + ", that of queue " + q.Name + " is " + human(own)},
 		Happens:  "when it is moved there late, it is deleted at once",
 		Mend: Mend{
 			Apply: e.ours(dlq.Name) && want > own && want != kept, Text: "keep dead letters for 14 days",
-			AWS: []string{setQueue(dlq.URL, map[string]string{attrRetention: wholeSeconds(most)})},
+			AWS: []string{setQueue(dlq.URL, map[string]string{attrRetention: wholeSeconds(dlqRetention)})},
 		},
 	}
-	if own >= most {
+	if own >= dlqRetention {
 		f.Mend = Mend{Text: "keep the messages of queue " + q.Name + " for less than 14 days (retention): that is the most a dead-letter queue has"}
 	}
 	e.find(f)

@@ -214,16 +214,39 @@ func (e *examiner) noQueue(l *line) {
 	if !f.Mend.Apply {
 		f.Mend = Mend{Text: "ask its owner, or correct its name or arn, or unsubscribe", AWS: []string{"aws sns unsubscribe --subscription-arn " + quote(l.have.ARN)}}
 	} else {
-		f.Mend.AWS = []string{"aws sqs create-queue --queue-name " + quote(l.queue.Name) + fifoFlag(l.queue.Name)}
+		f.Mend.AWS = []string{e.createQueue(l.queue)}
 	}
 	e.find(f)
 }
 
-func fifoFlag(name string) string {
-	if isFIFO(name) {
-		return " --attributes FifoQueue=true"
+// createQueue is the plain command that makes a queue as it is declared: with what only its creation can
+// say, and with the policy without which the subscriptions that lead there would lose messages.
+func (e *examiner) createQueue(q *topology.QueueState) string {
+	set, policy, want := map[string]string{}, "", e.wanted[q.Name]
+	for i := range e.lines {
+		if l := &e.lines[i]; l.queue == q || l.want.DLQ == q.Name {
+			policy, _ = admitted(policy, l.topic.ARN, q.ARN)
+		}
 	}
-	return ""
+	if dlq := e.state.Queues[want.DLQ]; dlq != nil && !dlq.Missing() {
+		set[attrRedrive] = compact(map[string]any{"deadLetterTargetArn": dlq.ARN, "maxReceiveCount": want.MaxReceiveCount})
+	}
+	if isFIFO(q.Name) {
+		set["FifoQueue"] = "true"
+	}
+	if e.dead[q.Name] && want.Retention == 0 {
+		want.Retention = dlqRetention
+	}
+	for name, value := range map[string]string{attrPolicy: policy, attrRetention: wholeSeconds(want.Retention), attrVisibility: wholeSeconds(want.Visibility)} {
+		if value != "" {
+			set[name] = value
+		}
+	}
+	command := "aws sqs create-queue --queue-name " + quote(q.Name)
+	if len(set) > 0 {
+		command += " --attributes " + quote(compact(set))
+	}
+	return command
 }
 
 // awsManaged tells whether a key is the one that AWS keeps for SQS, as far as its name says.

@@ -151,8 +151,60 @@ func (k *kit) run(t *testing.T, command string) {
 		must(t, k.SetQueueAttributes(t.Context(), value("--queue-url"), set))
 	case strings.HasPrefix(command, "aws sns set-subscription-attributes"):
 		must(t, k.SetSubscriptionAttribute(t.Context(), value("--subscription-arn"), value("--attribute-name"), value("--attribute-value")))
+	case strings.HasPrefix(command, "aws sqs create-queue"):
+		set := map[string]string{}
+		must(t, json.Unmarshal([]byte(value("--attributes")), &set))
+		_, err := k.CreateQueue(t.Context(), value("--queue-name"), set, nil)
+		must(t, err)
+	case strings.HasPrefix(command, "aws sns subscribe"):
+		set := map[string]string{}
+		must(t, json.Unmarshal([]byte(value("--attributes")), &set))
+		_, err := k.Subscribe(t.Context(), value("--topic-arn"), value("--protocol"), value("--notification-endpoint"), set)
+		must(t, err)
 	default:
 		t.Fatalf("nobody here runs %s", command)
+	}
+}
+
+// Whoever types the commands that the doctor prints, and never applies, gets the messages too.
+func TestThePrintedCommandsMendALoss(t *testing.T) {
+	for name, l := range losses() {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, wanted := newKit(t, localaws.Options{}), l.wanted
+				if wanted.Topics == nil {
+					wanted = orders()
+				}
+				k.apply(t, wanted)
+				if l.derail != nil {
+					l.derail(t, k)
+				}
+				look := func() *doctor.Report {
+					return k.examine(t, wanted, func(o *doctor.Options) {
+						if l.with != nil {
+							l.with(o)
+						}
+					})
+				}
+				pass(time.Minute) // SQS keeps the name of a deleted queue for so long
+				for _, command := range look().Findings[0].Mend.AWS {
+					k.run(t, command)
+				}
+				for _, f := range look().Findings {
+					if f.Severity == doctor.Critical {
+						t.Errorf("after its commands: %v", f)
+					}
+				}
+				l.publish(t, k)
+				to := "mail"
+				if l.net {
+					to = "orders-mail-delivery-dlq"
+				}
+				if got := k.arrive(1, func() []string { return k.bodies(t, to) }); len(got) != 1 {
+					t.Errorf("%s got %q, want one message", to, got)
+				}
+			})
+		})
 	}
 }
 

@@ -44,7 +44,7 @@ func (e *examiner) newNet(l *line) Mend {
 	m := Mend{Apply: true, Text: "create " + l.want.DLQ + ", let the topic in, and name it in the subscription"}
 	if q := e.state.Queues[l.want.DLQ]; q != nil {
 		if q.Missing() {
-			m.AWS = append(m.AWS, "aws sqs create-queue --queue-name "+quote(q.Name)+fifoFlag(q.Name))
+			m.AWS = append(m.AWS, e.createQueue(q))
 		}
 		m.AWS = append(m.AWS, setSubscription(l.have.ARN, attrRedrive, compact(map[string]string{"deadLetterTargetArn": q.ARN})))
 	}

@@ -146,7 +146,7 @@ func (e *examiner) keyAdmits(l *line, q *topology.QueueState, k Key, net bool) {
 		Code: code, Subject: "queue " + q.Name, Queues: l.suffers(), Evidence: evidence, Happens: happens,
 		Mend: Mend{
 			Text: "add this statement to the key's policy: " + statement,
-			AWS:  []string{"aws kms get-key-policy --key-id " + quote(k.ARN) + " --policy-name default --query Policy --output text", "aws kms put-key-policy --key-id " + quote(k.ARN) + " --policy-name default --policy file://policy.json"},
+			AWS:  []string{"aws kms get-key-policy --key-id " + quote(k.ARN) + " --policy-name default --query Policy --output text > policy.json", "aws kms put-key-policy --key-id " + quote(k.ARN) + " --policy-name default --policy file://policy.json"},
 		},
 	})
 }

@@ -69,7 +69,7 @@ func (e *examiner) missing(q *topology.QueueState) {
 	f := Finding{
 		Code: "Q-35", Subject: "queue " + q.Name, Queues: []string{q.Name}, Evidence: []string{"SQS: there is no queue " + q.ARN},
 		Happens: "whoever sends it gets an error; nothing is received",
-		Mend:    Mend{Apply: true, Text: "create it", AWS: []string{"aws sqs create-queue --queue-name " + quote(q.Name) + fifoFlag(q.Name)}},
+		Mend:    Mend{Apply: true, Text: "create it", AWS: []string{e.createQueue(q)}},
 	}
 	if e.foreign(q.ARN) {
 		f.Evidence = append(f.Evidence, "or its account lets this one not look, and then the worker cannot receive either")
