@@ -200,7 +200,7 @@ func TestThePrintedCommandsMendALoss(t *testing.T) {
 				if l.net {
 					to = "orders-mail-delivery-dlq"
 				}
-				if got := k.arrive(1, func() []string { return k.bodies(t, to) }); len(got) != 1 {
+				if got := k.arrive(func() []string { return k.bodies(t, to) }); len(got) != 1 {
 					t.Errorf("%s got %q, want one message", to, got)
 				}
 			})
@@ -266,7 +266,7 @@ func (l loss) prove(t *testing.T) {
 	other.AsAWS(t, l.why(), len(got) == 0, "it did not vanish: %q", got)
 	// What has too many attributes fits into the dead-letter queue no better.
 	if len(got) == 0 && !l.net && l.code != "D-09" && l.code != "D-12" && l.code != "D-16" {
-		if caught := k.arrive(1, func() []string { return k.bodies(t, "orders-mail-delivery-dlq") }); len(caught) != 1 {
+		if caught := k.arrive(func() []string { return k.bodies(t, "orders-mail-delivery-dlq") }); len(caught) != 1 {
 			t.Errorf("the dead-letter queue of the subscription has %q, want the message", caught)
 		}
 	}
@@ -275,7 +275,7 @@ func (l loss) prove(t *testing.T) {
 	}
 	k.apply(t, wanted)
 	l.publish(t, k)
-	if got := k.arrive(1, there); len(got) != 1 {
+	if got := k.arrive(there); len(got) != 1 {
 		t.Errorf("after apply: got %q, want one message", got)
 	}
 	if r := k.examine(t, wanted); len(r.Findings) > 0 {
@@ -507,7 +507,7 @@ func TestNothingApplied(t *testing.T) {
 		}
 		k.apply(t, wanted)
 		k.publish(t, "arrives", nil)
-		if got := k.arrive(1, func() []string { return k.bodies(t, "mail") }); len(got) != 1 {
+		if got := k.arrive(func() []string { return k.bodies(t, "mail") }); len(got) != 1 {
 			t.Errorf("got %q, want one message", got)
 		}
 		r = k.examine(t, wanted)
