@@ -60,7 +60,7 @@ func TestAWorkerRunsAPluginThatItHasBuilt(t *testing.T) {
 		}
 	}
 	write(config, pluggedLine)
-	contains(run(2, "config", "check"), `"echo" is no registered job: import its package in the worker, load it as a plugin, or use another (registered: email, ship, slow, tell; "plugins/*.so" names no file in `+dir)
+	contains(run(2, "config", "check"), `"echo" is no registered job: import its package in the worker, load it as a plugin, or use another (registered: email, layered, ship, slow, tell; "plugins/*.so" names no file in `+dir)
 
 	file := filepath.Join(dir, "plugins", "echo.so")
 	contains(run(0, "jobs", "build", "../internal/plugins/testdata/echo", "-o", file), "built "+file+": github.com/stationmaster/worker/internal/plugins/testdata/echo with go1.")
