@@ -116,16 +116,37 @@ func admitted(policy, topicARN, queueARN string) (whole, statement string) {
 	return whole, compact(s)
 }
 
+// admitAll is a queue's policy with statements for all topics that lead there and are kept out: each command
+// sets all of it, and the last one must not take away what the one before has let in. "" when there is no
+// room.
+func (e *examiner) admitAll(policy string, q *topology.QueueState) string {
+	for i := range e.lines {
+		l := &e.lines[i]
+		if leads := l.queue == q || l.net == q || l.want.DLQ == q.Name; !leads || judge(policy, l.topic.ARN, q.ARN).code == "" {
+			continue
+		}
+		if policy, _ = admitted(policy, l.topic.ARN, q.ARN); policy == "" {
+			return ""
+		}
+	}
+	return policy
+}
+
 // admission tells what lets a topic into a queue.
 func (e *examiner) admission(v verdict, topicARN string, q *topology.QueueState) Mend {
 	policy := q.Attributes[attrPolicy]
 	if v.code == "D-03" {
+		policy = exempted(policy, topicARN, q.ARN)
+		if whole := e.admitAll(policy, q); whole != "" {
+			policy = whole
+		}
 		return Mend{
 			Text: "exempt services from that statement: Bool aws:PrincipalIsAWSService false",
-			AWS:  []string{setQueue(q.URL, map[string]string{attrPolicy: exempted(policy, topicARN, q.ARN)})},
+			AWS:  []string{setQueue(q.URL, map[string]string{attrPolicy: policy})},
 		}
 	}
-	whole, statement := admitted(policy, topicARN, q.ARN)
+	_, statement := admitted(policy, topicARN, q.ARN)
+	whole := e.admitAll(policy, q)
 	m := Mend{Text: "let the topic in"}
 	if m.Apply = e.ours(q.Name); !m.Apply {
 		m.Text = "its owner has to add this statement to its policy: " + statement
@@ -222,12 +243,7 @@ func (e *examiner) noQueue(l *line) {
 // createQueue is the plain command that makes a queue as it is declared: with what only its creation can
 // say, and with the policy without which the subscriptions that lead there would lose messages.
 func (e *examiner) createQueue(q *topology.QueueState) string {
-	set, policy, want := map[string]string{}, "", e.wanted[q.Name]
-	for i := range e.lines {
-		if l := &e.lines[i]; l.queue == q || l.want.DLQ == q.Name {
-			policy, _ = admitted(policy, l.topic.ARN, q.ARN)
-		}
-	}
+	set, policy, want := map[string]string{}, e.admitAll("", q), e.wanted[q.Name]
 	if dlq := e.state.Queues[want.DLQ]; dlq != nil && !dlq.Missing() {
 		set[attrRedrive] = compact(map[string]any{"deadLetterTargetArn": dlq.ARN, "maxReceiveCount": want.MaxReceiveCount})
 	}

@@ -312,6 +312,39 @@ func or(s, otherwise string) string {
 	return s
 }
 
+// Two topics that one policy keeps out: the command for one does not take away what that for the other has
+// let in. Nor is it enough to exempt SNS from a deny where nothing allows it.
+func TestThePrintedCommandsGoTogether(t *testing.T) {
+	for name, policy := range map[string]string{
+		"no policy":          "",
+		"nothing but a deny": `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":{"StringNotEquals":{"aws:sourceVpce":"vpce-1"}}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				wanted := orders(func(w *topology.Topology) {
+					w.Topics = append(w.Topics, topology.Topic{Name: "users"})
+					w.Subscriptions = append(w.Subscriptions, topology.Subscription{Topic: "users", Queue: "mail", DLQ: "users-mail-delivery-dlq"})
+				})
+				k := newKit(t, localaws.Options{})
+				k.apply(t, wanted)
+				k.setPolicy(t, "mail", policy)
+				r := k.examine(t, wanted)
+				if len(r.Findings) != 2 {
+					t.Fatal(codes(r))
+				}
+				for _, f := range r.Findings {
+					for _, command := range f.Mend.AWS {
+						k.run(t, command)
+					}
+				}
+				if r := k.examine(t, wanted); len(r.Findings) > 0 {
+					t.Errorf("after its commands: %v", r.Findings)
+				}
+			})
+		})
+	}
+}
+
 // Without a dead-letter queue of the subscription the same derailments throw messages away for good.
 func TestWithoutNetTheSameMessagesAreGone(t *testing.T) {
 	for name, l := range losses() {
