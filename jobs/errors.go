@@ -55,6 +55,16 @@ func Recovered(v any) *PanicError {
 	return &PanicError{Value: v, Stack: debug.Stack(), frame: panicFrame()}
 }
 
+// GoexitError stands for the answer of a job that ended its goroutine (runtime.Goexit) instead of returning.
+type GoexitError struct{}
+
+func (*GoexitError) Error() string {
+	return "the job ended its goroutine (runtime.Goexit), must return"
+}
+
+// Class names the failure in a failure record.
+func (*GoexitError) Class() string { return "goexit" }
+
 // errNoAnswer stands for the answers that a batch job owes.
 var errNoAnswer = errors.New("batch job gave no answer for this message")
 

@@ -39,11 +39,3 @@ func (e *unknownKindError) Error() string {
 
 // Class names the failure in a dead letter's record.
 func (e *unknownKindError) Class() string { return "unknown_kind" }
-
-// goexitError is what a job answers that ends its goroutine instead of returning.
-type goexitError struct{}
-
-func (*goexitError) Error() string {
-	return "the job ended its goroutine (runtime.Goexit), must return"
-}
-func (*goexitError) Class() string { return "goexit" }

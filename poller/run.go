@@ -55,7 +55,7 @@ func (p *Poller) run(c contexts, instance *jobs.Instance, items []*item) (again 
 			return
 		}
 		// The job has ended this goroutine, and nothing stops that: what is left to do is done now.
-		for _, it := range p.finishAll(ctx, c, attempts, queue.Each(&goexitError{}, len(attempts)), time.Since(began)) {
+		for _, it := range p.finishAll(ctx, c, attempts, queue.Each(&jobs.GoexitError{}, len(attempts)), time.Since(began)) {
 			p.release(c, it)
 		}
 	}()

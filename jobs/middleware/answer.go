@@ -64,7 +64,7 @@ func observed(ctx context.Context, ms []*jobs.Info, next jobs.Call, end func(err
 		}
 		v := recover()
 		if v == nil {
-			end(queue.Each(&goexitError{}, len(ms)))
+			end(queue.Each(&jobs.GoexitError{}, len(ms)))
 			return
 		}
 		p := jobs.Recovered(v)
@@ -76,13 +76,3 @@ func observed(ctx context.Context, ms []*jobs.Info, next jobs.Call, end func(err
 	end(errs)
 	return errs
 }
-
-// goexitError stands for the answer of a job that ended its goroutine: the worker fails it likewise.
-type goexitError struct{}
-
-func (*goexitError) Error() string {
-	return "the job ended its goroutine (runtime.Goexit), must return"
-}
-
-// Class names the failure.
-func (*goexitError) Class() string { return "goexit" }
