@@ -75,7 +75,7 @@ func (s *state) applyTo(ctx context.Context, o *worker.Operator, f *applyFlags) 
 	if err := s.applied(r, o.Errands()); err != nil {
 		return err
 	}
-	if n := unconfirmed(r); n > 0 {
+	if n := countUnconfirmed(r); n > 0 {
 		if !s.json {
 			s.printf("%s not confirmed within %s, and SNS delivers nothing there:\n", areOf(n, "subscription"), lasting(f.confirm))
 			s.unconfirmed(r, f.addr)
@@ -104,7 +104,7 @@ func (s *state) applying(ctx context.Context, o *worker.Operator, confirm time.D
 	case !errors.Is(err, context.Canceled):
 		return r, err
 	case pending:
-		s.notef("interrupted: all is done, and %s not confirmed yet", areOf(unconfirmed(r), "subscription"))
+		s.notef("interrupted: all is done, and %s not confirmed yet", areOf(countUnconfirmed(r), "subscription"))
 		s.unconfirmed(r, addr)
 	default:
 		s.notef("interrupted after %s: what is left, and what this has cut, is done by: %s topology apply%s",
@@ -113,8 +113,8 @@ func (s *state) applying(ctx context.Context, o *worker.Operator, confirm time.D
 	return r, &quiet{ExitFailed}
 }
 
-// unconfirmed counts the subscriptions whose confirmation is missing, without those of people.
-func unconfirmed(r topology.Result) (n int) {
+// countUnconfirmed counts the subscriptions whose confirmation is missing, without those of people.
+func countUnconfirmed(r topology.Result) (n int) {
 	for _, p := range r.Pending {
 		if !p.People() {
 			n++
@@ -177,10 +177,7 @@ func (w *waits) tell(c topology.Change) {
 	switch {
 	case w.s.terminal:
 		line := fmt.Sprintf("  waiting %s of at most %s · %s", lasting(c.Waited.Truncate(time.Second)), lasting(c.AtMost), what)
-		if room := w.s.columns - 1; room > 0 && len([]rune(line)) > room {
-			line = string([]rune(line)[:room-1]) + "…"
-		}
-		fmt.Fprintf(w.s.stderr, "\r\033[K%s", line)
+		fmt.Fprintf(w.s.stderr, "\r\033[K%s", fit(line, w.s.columns-1))
 		w.shown = true
 	case began && !w.s.json:
 		w.s.notef("waiting up to %s · %s", lasting(c.AtMost-c.Waited), what)

@@ -43,7 +43,7 @@ func (c *column) widen(names ...string) {
 // pad is the name at the width of the column, which it widens.
 func (c *column) pad(name string) string {
 	c.widen(name)
-	return fmt.Sprintf("%-*s", max(narrowest, c.width.Load()), name)
+	return padded(name, int(max(narrowest, c.width.Load())))
 }
 
 // wideFor makes room for all that a worker will speak of.

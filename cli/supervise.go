@@ -109,7 +109,7 @@ func reported(r worker.Report) map[string]any {
 // areOf is a count that a sentence begins with.
 func areOf(n int, what string) string {
 	if n == 1 {
-		return "1 " + what + " is"
+		return count(n, what) + " is"
 	}
 	return count(n, what) + " are"
 }
