@@ -34,21 +34,14 @@ func (u *unwanted) findNeighbours(ctx context.Context) error {
 	for _, s := range u.subscriptions {
 		goes[s.arn] = s.Kept == ""
 	}
-	token := ""
-	for range mostPages {
-		var page []queue.Subscription
-		if err := ask(ctx, u.lists, func() (err error) { page, token, err = u.aws.Subscriptions(ctx, token); return err }); err != nil {
-			return err
+	var err error
+	u.staying.whole, err = eachSubscription(ctx, u.aws, u.lists, mostPages, func(s queue.Subscription) {
+		if !goes[s.ARN] && !u.ended[s.ARN] {
+			u.staying.all = append(u.staying.all, s)
 		}
-		for _, s := range page {
-			if s.ARN != gone && !goes[s.ARN] && !u.ended[s.ARN] {
-				u.staying.all = append(u.staying.all, s)
-			}
-		}
-		if token == "" {
-			u.staying.whole = true
-			break
-		}
+	})
+	if err != nil {
+		return err
 	}
 	for i := range u.tracks {
 		if err := u.needed(ctx, &u.tracks[i]); err != nil {

@@ -198,6 +198,12 @@ func ask(ctx context.Context, turn *rate.Limiter, question func() error) error {
 	return question()
 }
 
+// asked is ask for a question that has an answer.
+func asked[T any](ctx context.Context, turn *rate.Limiter, question func() (T, error)) (answer T, err error) {
+	err = ask(ctx, turn, func() (err error) { answer, err = question(); return err })
+	return answer, err
+}
+
 // serious returns the first error that concerns more than the thing that was asked about.
 func serious(errs ...error) error {
 	for _, err := range errs {

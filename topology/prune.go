@@ -375,10 +375,3 @@ func (u *unwanted) hasQueue(arn string) bool {
 	}
 	return slices.ContainsFunc(u.tracks, func(q doomedQueue) bool { return q.arn == arn })
 }
-
-func asked[T any](ctx context.Context, turn *rate.Limiter, question func() (T, error)) (answer T, err error) {
-	if err := turn.Wait(ctx); err != nil {
-		return answer, err
-	}
-	return question()
-}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/stationmaster/worker/queue"
 )
@@ -36,25 +37,39 @@ func (s *Stray) Orphan() bool { return errors.Is(s.TopicErr, queue.ErrNotFound) 
 
 // listed reads the subscriptions of the account that lead to queues.
 func (ob *observer) listed(ctx context.Context) error {
+	whole, err := eachSubscription(ctx, ob.aws, ob.list, listedPages, func(s queue.Subscription) {
+		if s.Protocol == sqs {
+			ob.known = append(ob.known, s)
+		}
+	})
+	if err != nil {
+		ob.state.StraysErr = err
+		return serious(err)
+	}
+	ob.state.MoreStrays = !whole
+	return nil
+}
+
+// eachSubscription calls with for the subscriptions of the account that are not gone, as far as so many pages
+// have them; whole tells that those are all.
+func eachSubscription(ctx context.Context, aws TopicReader, turn *rate.Limiter, pages int, with func(queue.Subscription)) (whole bool, err error) {
 	token := ""
-	for range listedPages {
+	for range pages {
 		var page []queue.Subscription
-		err := ask(ctx, ob.list, func() (err error) { page, token, err = ob.aws.Subscriptions(ctx, token); return err })
+		err := ask(ctx, turn, func() (err error) { page, token, err = aws.Subscriptions(ctx, token); return err })
 		if err != nil {
-			ob.state.StraysErr = err
-			return serious(err)
+			return false, err
 		}
 		for _, s := range page {
-			if s.Protocol == sqs && s.ARN != gone {
-				ob.known = append(ob.known, s)
+			if s.ARN != gone {
+				with(s)
 			}
 		}
 		if token == "" {
-			return nil
+			return true, nil
 		}
 	}
-	ob.state.MoreStrays = true
-	return nil
+	return false, nil
 }
 
 // strays finds, among what the account has, what leads to a queue of the topology and is listed by none of
