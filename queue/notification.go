@@ -104,6 +104,12 @@ func attributes(in map[string]struct{ Type, Value string }) map[string]Attribute
 	return out
 }
 
+// Identified is the stationmaster attribute that gives a message its stable id, as a producer writes it.
+func Identified(id string) Attribute {
+	text, _ := json.Marshal(map[string]string{"id": id}) // a string is always JSON
+	return Attribute{Type: "String", Text: string(text)}
+}
+
 // StableID returns the id that a message keeps through retries, dead-lettering and replay: the id
 // in its stationmaster attribute, else SNS's MessageId, else SQS's.
 func StableID(d *Delivery) string {

@@ -8,7 +8,6 @@ package schedule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -143,13 +142,9 @@ func (s Schedule) at(tick time.Time) (queue.Message, error) {
 		m.GroupID = s.Name
 	}
 	m.DeduplicationID = s.Name + "-" + tick.UTC().Format("20060102T150405Z")
-	mark, err := json.Marshal(map[string]string{"id": m.DeduplicationID})
-	if err != nil {
-		return queue.Message{}, fmt.Errorf("schedule %s: %w", s.Name, err)
-	}
 	m.Attributes[NameAttribute] = text(s.Name)
 	m.Attributes[TickAttribute] = text(tick.UTC().Format(time.RFC3339))
-	m.Attributes[queue.StationmasterAttribute] = text(string(mark))
+	m.Attributes[queue.StationmasterAttribute] = queue.Identified(m.DeduplicationID)
 	return m, nil
 }
 

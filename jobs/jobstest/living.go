@@ -2,7 +2,6 @@ package jobstest
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -124,24 +123,17 @@ func (l *living) send(t *testing.T, bodies []any) {
 		}
 		sent := l.setup.delivery(t, name, body).Message
 		if m.id != "" && m.topic == "" {
-			sent.Attributes = named(sent.Attributes, m.id)
+			sent.Attributes = maps.Clone(sent.Attributes)
+			if sent.Attributes == nil {
+				sent.Attributes = map[string]queue.Attribute{}
+			}
+			sent.Attributes[queue.StationmasterAttribute] = queue.Identified(m.id) // as publish.ID writes it
 		}
 		life := &Life{Name: name, t: l.all.t, job: l.job}
 		if err := l.post(t.Context(), life, sent); err != nil {
 			t.Fatalf("jobstest: send %s: %v", name, err)
 		}
 	}
-}
-
-// named are attributes with the id in them, as publish.ID writes it.
-func named(attributes map[string]queue.Attribute, id string) map[string]queue.Attribute {
-	text, _ := json.Marshal(map[string]string{"id": id}) // a string is always JSON
-	with := maps.Clone(attributes)
-	if with == nil {
-		with = map[string]queue.Attribute{}
-	}
-	with[queue.StationmasterAttribute] = queue.Attribute{Type: "String", Text: string(text)}
-	return with
 }
 
 // post sends one message and counts its life. Its first try may begin before SQS's answer is read.
