@@ -85,27 +85,26 @@ func (l *Life) WantDone(attempt int) {
 // WantDead fails the test unless the message was dead-lettered with a record of this class.
 func (l *Life) WantDead(class string) {
 	l.t.Helper()
-	switch {
-	case l.Done:
-		l.fail("want it dead with class %q, it was done", class)
-	case !l.Record.Failed():
-		l.fail("want it dead with class %q, SQS moved it and it has no record", class)
-	case l.Record.Class != class:
-		l.fail("want it dead with class %q, its class is %q", class, l.Record.Class)
-	}
+	l.wantRecord(fmt.Sprintf("with class %q", class), l.Record.Class == class, fmt.Sprintf("its class is %q", l.Record.Class))
 }
 
 // WantReason fails the test unless the message was dead-lettered with a record that gives this reason: what
 // the job answered, without anything that differs from message to message.
 func (l *Life) WantReason(reason string) {
 	l.t.Helper()
+	l.wantRecord(fmt.Sprintf("because %q", reason), l.Record.Reason == reason, fmt.Sprintf("the reason is %q", l.Record.Reason))
+}
+
+// wantRecord fails the test unless the message was dead-lettered with a record that is as it is wanted.
+func (l *Life) wantRecord(how string, is bool, otherwise string) {
+	l.t.Helper()
 	switch {
 	case l.Done:
-		l.fail("want it dead because %q, it was done", reason)
+		l.fail("want it dead %s, it was done", how)
 	case !l.Record.Failed():
-		l.fail("want it dead because %q, SQS moved it and it has no record", reason)
-	case l.Record.Reason != reason:
-		l.fail("want it dead because %q, the reason is %q", reason, l.Record.Reason)
+		l.fail("want it dead %s, SQS moved it and it has no record", how)
+	case !is:
+		l.fail("want it dead %s, %s", how, otherwise)
 	}
 }
 
