@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -106,7 +105,8 @@ func ListSchedules(o Options, ticks int) ([]Schedule, error) {
 		return nil, err
 	}
 	all := []Schedule{}
-	for name, s := range loaded.Config.Schedules {
+	for _, name := range slices.Sorted(maps.Keys(loaded.Config.Schedules)) {
+		s := loaded.Config.Schedules[name]
 		times, err := schedule.Parse(s.Cron, s.Zone)
 		if err != nil {
 			return nil, fmt.Errorf("schedule %s: %w", name, err)
@@ -120,6 +120,5 @@ func ListSchedules(o Options, ticks int) ([]Schedule, error) {
 		}
 		all = append(all, t)
 	}
-	slices.SortFunc(all, func(a, b Schedule) int { return cmp.Compare(a.Name, b.Name) })
 	return all, nil
 }
