@@ -53,15 +53,20 @@ func newFakeQueue(visibility time.Duration) *fakeQueue {
 	return &fakeQueue{visibility: visibility, changed: make(chan struct{}), receipts: map[queue.ReceiptHandle]*fakeMessage{}}
 }
 
-func (q *fakeQueue) put(bodies ...string) { q.putGroup("", bodies...) }
+func (q *fakeQueue) put(bodies ...string) { q.add("", 0, bodies) }
 
 // putGroup sends messages of one group.
-func (q *fakeQueue) putGroup(group string, bodies ...string) {
+func (q *fakeQueue) putGroup(group string, bodies ...string) { q.add(group, 0, bodies) }
+
+// putReceived sends messages that others have received so often.
+func (q *fakeQueue) putReceived(receives int, bodies ...string) { q.add("", receives, bodies) }
+
+func (q *fakeQueue) add(group string, receives int, bodies []string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, b := range bodies {
 		id := fmt.Sprintf("m%d", len(q.messages))
-		q.messages = append(q.messages, &fakeMessage{id: id, m: queue.Message{Body: b, GroupID: group}, visible: time.Now()})
+		q.messages = append(q.messages, &fakeMessage{id: id, m: queue.Message{Body: b, GroupID: group}, receives: receives, visible: time.Now()})
 	}
 	close(q.changed)
 	q.changed = make(chan struct{})

@@ -153,14 +153,8 @@ func TestSuspectsRunOneAtATimeAndAreNamedFirst(t *testing.T) {
 			<-time.After(time.Second)
 			return nil
 		}, func(o *poller.Options) { o.Suspects, o.SuspectAfter, o.Slots = poller.NewLane(), 5, 10 })
-		for i := range 6 {
-			r.q.put(fmt.Sprintf(`"%d"`, i))
-		}
-		r.q.set(func(q *fakeQueue) {
-			for _, m := range q.messages[:3] {
-				m.receives = 7 // another worker died of them
-			}
-		})
+		r.q.putReceived(7, `"0"`, `"1"`, `"2"`) // another worker died of them
+		r.q.put(`"3"`, `"4"`, `"5"`)
 		pass(time.Minute)
 		r.drain()
 		equal(t, "suspects at once", most.Load(), 1)
