@@ -2,8 +2,6 @@ package worker_test
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,15 +16,7 @@ import (
 // aws-semantics §1.8, by `worker dev --nasty`: what was just set does not show yet.
 func TestANastyDevWorkerIsSlowToChange(t *testing.T) {
 	for nasty, want := range map[bool]string{false: "45", true: "30"} {
-		dev, err := worker.StartDev(t.Context(), worker.Options{}, worker.DevOptions{Addr: "127.0.0.1:0", Nasty: nasty})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := dev.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
+		dev := startDev(t, worker.Options{}, nasty)
 		client := sqs.New(sqs.Options{
 			Region: dev.Info().Region, BaseEndpoint: aws.String(dev.Info().Endpoint),
 			Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
@@ -52,20 +42,9 @@ func TestANastyDevWorkerIsSlowToChange(t *testing.T) {
 func TestANastyDevWorkerFindsNoFaultWithItsOwnTopology(t *testing.T) {
 	registry := jobs.NewRegistry()
 	jobs.AddTo(registry, "mail", func(context.Context, *jobs.Message[string]) error { return nil })
-	file := filepath.Join(t.TempDir(), "config.toml")
-	if err := os.WriteFile(file, []byte("[admin]\naddr = \"off\"\n[queues.mail]\njob = \"mail\"\nvisibility_timeout = \"60s\"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := write(t, "[admin]\naddr = \"off\"\n[queues.mail]\njob = \"mail\"\nvisibility_timeout = \"60s\"\n")
 	log := &lines{}
-	dev, err := worker.StartDev(t.Context(), worker.Options{ConfigFile: file, Jobs: registry, LogTo: log}, worker.DevOptions{Addr: "127.0.0.1:0", Nasty: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := dev.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	dev := startDev(t, worker.Options{ConfigFile: file, Jobs: registry, LogTo: log}, true)
 	w, err := dev.Worker(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -46,15 +46,7 @@ func TestAPathTakesNoMoreThanItsSlots(t *testing.T) {
 				t.Errorf("the map has %+v, %v", drawn, err)
 			}
 			o.LogTo = log
-			dev, err := worker.StartDev(t.Context(), o, worker.DevOptions{Addr: "127.0.0.1:0"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := dev.Close(); err != nil {
-					t.Error(err)
-				}
-			}()
+			dev := startDev(t, o, false)
 			w, err := dev.Worker(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -91,6 +91,21 @@ type running struct {
 	ended chan struct{}
 }
 
+// startDev starts the embedded SNS and SQS for a worker, until the end of the test.
+func startDev(t *testing.T, o worker.Options, nasty bool) *worker.Dev {
+	t.Helper()
+	dev, err := worker.StartDev(t.Context(), o, worker.DevOptions{Addr: "127.0.0.1:0", Nasty: nasty})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := dev.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return dev
+}
+
 func run(t *testing.T, w *worker.Worker, log *lines) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -163,17 +178,7 @@ func auditFile(t *testing.T, ingress string) string {
 // SNS gives up.
 func TestADevWorkerServesItsPaths(t *testing.T) {
 	job, log := &audit{}, &lines{}
-	dev, err := worker.StartDev(t.Context(), worker.Options{
-		ConfigFile: auditFile(t, ""), Jobs: job.registry(), LogTo: log, Version: "v1",
-	}, worker.DevOptions{Addr: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := dev.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	dev := startDev(t, worker.Options{ConfigFile: auditFile(t, ""), Jobs: job.registry(), LogTo: log, Version: "v1"}, false)
 	w, err := dev.Worker(t.Context())
 	if err != nil {
 		t.Fatal(err)

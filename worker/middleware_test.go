@@ -3,15 +3,12 @@ package worker_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/stationmaster/worker/dlqreplay"
 	"github.com/stationmaster/worker/jobs"
 	"github.com/stationmaster/worker/jobs/middleware"
 	"github.com/stationmaster/worker/queue"
@@ -101,23 +98,12 @@ func (s *through) registry() *jobs.Registry {
 func TestMiddlewareIsAroundEveryJob(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	s, log := &through{seen: map[string][]string{}}, &lines{}
-	file := filepath.Join(t.TempDir(), "config.toml")
-	if err := os.WriteFile(file, []byte(aroundConfig), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := write(t, aroundConfig)
 	o := worker.Options{
 		ConfigFile: file, Jobs: s.registry(), LogTo: log,
 		Middleware: []jobs.Middleware{layer("first"), middleware.Log(), layer("second")},
 	}
-	dev, err := worker.StartDev(t.Context(), o, worker.DevOptions{Addr: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := dev.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	dev := startDev(t, o, false)
 	w, err := dev.Worker(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -158,32 +144,7 @@ func (s *through) replayed(t *testing.T, o worker.Options, op *worker.Operator, 
 	if _, err := op.Send(t.Context(), "mail-dlq", queue.Message{Body: `{"email":"bob@example.com"}`}); err != nil {
 		t.Fatal(err)
 	}
-	r, err := worker.OpenReplay(t.Context(), o, worker.ReplayOptions{Queue: "mail", DevAddr: at})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	held, err := dlqreplay.Scan(t.Context(), r.Scan())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer held.Release(t.Context(), nil)
-	l := held.Letters()[0]
-	here, err := r.RunHere(l, "mail")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := held.Message(l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, errs := here.Taker.Take(t.Context(), []*dlqreplay.Letter{l}, []queue.Message{m}); queue.At(errs, 0) != nil {
-		t.Fatal(errs)
-	}
+	runLetterHere(t, o, "mail", at)
 	if diff := cmp.Diff([]string{"first second own mail", "first second own mail"}, s.of("mail")); diff != "" {
 		t.Error(diff)
 	}
@@ -193,10 +154,7 @@ func (s *through) replayed(t *testing.T, o worker.Options, op *worker.Operator, 
 // has its reason.
 func TestThePanicOfTheOutermostLayerIsRecovered(t *testing.T) {
 	s, log := &through{seen: map[string][]string{}}, &lines{}
-	file := filepath.Join(t.TempDir(), "config.toml")
-	if err := os.WriteFile(file, []byte("[admin]\naddr = \"off\"\n[queues.mail]\njob = \"mail\"\nretry = { attempts = 1 }\nwait_time = \"1s\"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := write(t, "[admin]\naddr = \"off\"\n[queues.mail]\njob = \"mail\"\nretry = { attempts = 1 }\nwait_time = \"1s\"\n")
 	panics := func(next jobs.Call) jobs.Call {
 		return func(ctx context.Context, ms []*jobs.Info) []error {
 			if strings.Contains(ms[0].Raw, "bad") {
@@ -206,15 +164,7 @@ func TestThePanicOfTheOutermostLayerIsRecovered(t *testing.T) {
 		}
 	}
 	o := worker.Options{ConfigFile: file, Jobs: s.registry(), LogTo: log, Middleware: []jobs.Middleware{panics, middleware.Recover()}}
-	dev, err := worker.StartDev(t.Context(), o, worker.DevOptions{Addr: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := dev.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	dev := startDev(t, o, false)
 	w, err := dev.Worker(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -40,15 +40,7 @@ func TestAJobRunForADevWorkerReachesItsReceivers(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := worker.Options{ConfigFile: file, Jobs: registry}
-	dev, err := worker.StartDev(t.Context(), o, worker.DevOptions{Addr: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := dev.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	dev := startDev(t, o, false)
 	if err := dev.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +55,16 @@ func TestAJobRunForADevWorkerReachesItsReceivers(t *testing.T) {
 	if _, err := op.Send(t.Context(), "webhook-dlq", queue.Message{Body: `{}`}); err != nil {
 		t.Fatal(err)
 	}
-	r, err := worker.OpenReplay(t.Context(), o, worker.ReplayOptions{Queue: "webhook", DevAddr: at})
+	runLetterHere(t, o, "webhook", at)
+	if url := <-to; !strings.HasPrefix(url, "http://127.0.0.1:") {
+		t.Errorf("posted to %s", url)
+	}
+}
+
+// runLetterHere runs the job of a dead-lettered message in this process, as a replay does that is told to.
+func runLetterHere(t *testing.T, o worker.Options, name, devAddr string) {
+	t.Helper()
+	r, err := worker.OpenReplay(t.Context(), o, worker.ReplayOptions{Queue: name, DevAddr: devAddr})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func TestAJobRunForADevWorkerReachesItsReceivers(t *testing.T) {
 	}
 	defer held.Release(t.Context(), nil)
 	l := held.Letters()[0]
-	here, err := r.RunHere(l, "webhook")
+	here, err := r.RunHere(l, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +89,5 @@ func TestAJobRunForADevWorkerReachesItsReceivers(t *testing.T) {
 	}
 	if _, errs := here.Taker.Take(t.Context(), []*dlqreplay.Letter{l}, []queue.Message{m}); queue.At(errs, 0) != nil {
 		t.Fatal(errs)
-	}
-	if url := <-to; !strings.HasPrefix(url, "http://127.0.0.1:") {
-		t.Errorf("posted to %s", url)
 	}
 }
