@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/internal/snsfilter"
 	"github.com/stationmaster/worker/queue"
@@ -182,7 +183,7 @@ func (f *flight) prepare(ctx context.Context) error {
 func (f *flight) policy(queueARN string) string {
 	l := f.line
 	policy := strings.ReplaceAll(l.queue.Attributes[attrPolicy], l.queue.ARN, queueARN)
-	for _, p := range [][2]string{{l.topic.ARN, f.topicARN}, {part(l.topic.ARN, arnAccount), part(f.topicARN, arnAccount)}} {
+	for _, p := range [][2]string{{l.topic.ARN, f.topicARN}, {awsarn.Parse(l.topic.ARN).Account, awsarn.Parse(f.topicARN).Account}} {
 		policy = strings.ReplaceAll(policy, `"`+p[0]+`"`, `"`+p[1]+`"`)
 	}
 	return policy

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
 )
@@ -36,7 +37,7 @@ func (e *examiner) target(q *topology.QueueState, p queue.Redrive) {
 	dlq := e.byARN[p.Target]
 	f := Finding{Subject: "queue " + q.Name, Queues: []string{q.Name}, Mend: e.newDLQ(q)}
 	switch {
-	case part(p.Target, arnAccount) != part(q.ARN, arnAccount), part(p.Target, arnRegion) != part(q.ARN, arnRegion), isFIFO(p.Target) != isFIFO(q.ARN):
+	case awsarn.Parse(p.Target).Account != awsarn.Parse(q.ARN).Account, awsarn.Parse(p.Target).Region != awsarn.Parse(q.ARN).Region, isFIFO(p.Target) != isFIFO(q.ARN):
 		f.Code, f.Evidence = "Q-08", []string{attrRedrive + " names " + p.Target, "the queue is " + q.ARN}
 		f.Happens = "when nobody can handle it, it cannot be moved; it comes again and again until its retention ends, and is deleted"
 	case dlq != nil && dlq.Missing():

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/iampolicy"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
@@ -16,12 +17,12 @@ const sendAction = "sqs:SendMessage"
 
 // principal is who SNS is to a queue.
 func principal(topicARN, queueARN string) string {
-	return iampolicy.SNSFrom(part(topicARN, arnRegion), part(queueARN, arnRegion))
+	return iampolicy.SNSFrom(awsarn.Parse(topicARN).Region, awsarn.Parse(queueARN).Region)
 }
 
 // delivery is SNS's request to put a message of a topic into a queue.
 func delivery(service, topicARN, queueARN string) iampolicy.Request {
-	return iampolicy.Delivery(service, topicARN, part(topicARN, arnAccount), queueARN, time.Now())
+	return iampolicy.Delivery(service, topicARN, awsarn.Parse(topicARN).Account, queueARN, time.Now())
 }
 
 // verdict is what a queue's policy says to the deliveries of a topic.
@@ -169,12 +170,12 @@ func (e *examiner) entrance(l *line) {
 	case e.elsewhere(q.ARN):
 		e.unknown(Unknown{
 			Codes: []string{"D-01", "D-02", "D-03", "D-04", "D-05", "D-10"}, Subjects: []string{"queue " + q.Name},
-			Reason: "it is in " + part(q.ARN, arnRegion) + ", and SQS of another region does not tell", Mend: "ask there, with AWS_REGION",
+			Reason: "it is in " + awsarn.Parse(q.ARN).Region + ", and SQS of another region does not tell", Mend: "ask there, with AWS_REGION",
 		})
 	case q.Missing() && e.foreign(q.ARN):
 		e.unknown(Unknown{
 			Codes: []string{"D-01", "D-02", "D-03", "D-04", "D-05", "D-10"}, Subjects: []string{"queue " + q.Name},
-			Reason: "it is in account " + part(q.ARN, arnAccount) + ", which does not tell whether it is there",
+			Reason: "it is in account " + awsarn.Parse(q.ARN).Account + ", which does not tell whether it is there",
 			Mend:   "ask there, or let it allow sqs:GetQueueUrl and sqs:GetQueueAttributes to account " + e.state.Account.ID,
 		})
 	case q.Missing():
@@ -211,7 +212,7 @@ func (l *line) fate() string {
 	if l.have != nil {
 		to = queue.ReadRedrive(l.have.Attributes[attrRedrive]).Target
 	}
-	switch name := lastPart(to); {
+	switch name := awsarn.Name(to); {
 	case to == "":
 		return "throws it away; nobody sees an error"
 	case l.net == nil || !l.net.Known() && !l.net.Missing():

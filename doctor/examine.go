@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
 )
@@ -100,7 +101,7 @@ func (e *examiner) lineOf(s topology.Subscription) (line, bool) {
 	}
 	l.name = s.Topic + " → " + l.endpoint
 	if strings.HasPrefix(l.endpoint, "arn:") {
-		l.name = s.Topic + " → " + lastPart(l.endpoint)
+		l.name = s.Topic + " → " + awsarn.Name(l.endpoint)
 	}
 	if l.have = t.Find(l.protocol, l.endpoint); l.have != nil {
 		l.net = e.byARN[queue.ReadRedrive(l.have.Attributes[attrRedrive]).Target]
@@ -194,12 +195,12 @@ func (e *examiner) sort() {
 
 // elsewhere tells whether a queue or topic is in another region, where this one's SQS cannot look.
 func (e *examiner) elsewhere(arn string) bool {
-	return part(arn, arnRegion) != e.state.Account.Region
+	return awsarn.Parse(arn).Region != e.state.Account.Region
 }
 
 // foreign tells whether a queue or topic is another account's: AWS answers that it does not exist to
 // whoever may not look.
-func (e *examiner) foreign(arn string) bool { return part(arn, arnAccount) != e.state.Account.ID }
+func (e *examiner) foreign(arn string) bool { return awsarn.Parse(arn).Account != e.state.Account.ID }
 
 // catches tells whether a queue is for dead letters, as it is declared or as something that is there
 // has it.

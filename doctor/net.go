@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
 )
@@ -65,12 +66,12 @@ func (e *examiner) noNet(l *line) {
 // unfit tells why a queue cannot be a subscription's dead-letter queue; "" when it can. A subscription is of
 // the account that has subscribed (Owner), and its ARN is like that of its topic.
 func (e *examiner) unfit(l *line, to string, q *topology.QueueState) string {
-	owner := cmp.Or(l.have.Attributes["Owner"], part(l.have.ARN, arnAccount))
+	owner := cmp.Or(l.have.Attributes["Owner"], awsarn.Parse(l.have.ARN).Account)
 	switch {
-	case part(to, arnAccount) != owner:
-		return "it is in account " + part(to, arnAccount) + ", the subscription in " + owner
-	case part(to, arnRegion) != part(l.have.ARN, arnRegion):
-		return "it is in " + part(to, arnRegion) + ", the subscription in " + part(l.have.ARN, arnRegion)
+	case awsarn.Parse(to).Account != owner:
+		return "it is in account " + awsarn.Parse(to).Account + ", the subscription in " + owner
+	case awsarn.Parse(to).Region != awsarn.Parse(l.have.ARN).Region:
+		return "it is in " + awsarn.Parse(to).Region + ", the subscription in " + awsarn.Parse(l.have.ARN).Region
 	case l.protocol == "sqs" && isFIFO(to) != isFIFO(l.endpoint):
 		return "it is a " + kind(isFIFO(to)) + " queue, and the deliveries are for a " + kind(isFIFO(l.endpoint)) + " one"
 	case q != nil && q.Missing():
@@ -110,7 +111,7 @@ func (e *examiner) mixed() {
 		}
 		slices.Sort(sources)
 		e.find(Finding{
-			Code: "D-27", Subject: "queue " + lastPart(arn),
+			Code: "D-27", Subject: "queue " + awsarn.Name(arn),
 			Evidence: []string{
 				"dead-letter queue of queue " + strings.Join(slices.Compact(sources), ", "),
 				"and of subscription " + strings.Join(e.undelivered[arn], ", "),

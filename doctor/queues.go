@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/iampolicy"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
@@ -49,7 +50,7 @@ func (e *examiner) otherRegion(q *topology.QueueState) {
 		Code: "Q-32", Subject: "queue " + q.Name, Queues: []string{q.Name},
 		Evidence: []string{q.ARN + ", and the worker is in " + e.state.Account.Region},
 		Happens:  "it stays in the queue: the worker asks its own region, which has none of that name",
-		Mend:     Mend{Text: "run a worker for it there (AWS_REGION=" + part(q.ARN, arnRegion) + "), or correct its url or arn"},
+		Mend:     Mend{Text: "run a worker for it there (AWS_REGION=" + awsarn.Parse(q.ARN).Region + "), or correct its url or arn"},
 	})
 }
 

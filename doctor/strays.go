@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
 )
@@ -43,7 +44,7 @@ func (e *examiner) strays() {
 
 func (e *examiner) stray(s *topology.Stray) {
 	f := Finding{
-		Code: "D-21", Subject: "subscription " + lastPart(s.TopicARN) + " → " + lastPart(s.Endpoint),
+		Code: "D-21", Subject: "subscription " + awsarn.Name(s.TopicARN) + " → " + awsarn.Name(s.Endpoint),
 		Evidence: []string{"ListSubscriptions: " + s.ARN + ", of topic " + s.TopicARN},
 		Mend:     unsubscribe("unsubscribe it", s.ARN),
 	}
@@ -61,7 +62,7 @@ func (e *examiner) stray(s *topology.Stray) {
 			f.Evidence = append(f.Evidence, "sns:GetTopicAttributes is denied, so the topic may be gone, too")
 		}
 	}
-	if !isARN(s.ARN) {
+	if !awsarn.Is(s.ARN) {
 		f.Happens, f.Mend = unconfirmed, Mend{Text: leaveIt}
 	}
 	e.find(f)

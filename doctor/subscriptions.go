@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/snsfilter"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
@@ -244,7 +245,7 @@ func (e *examiner) undeclared(t *topology.TopicState) {
 		_, ours := e.state.Queues[q.Name]
 		switch {
 		case ours && q == e.state.Queues[q.Name]:
-		case q.Missing() && !e.elsewhere(q.ARN) && part(q.ARN, arnAccount) == e.state.Account.ID:
+		case q.Missing() && !e.elsewhere(q.ARN) && awsarn.Parse(q.ARN).Account == e.state.Account.ID:
 			f.Evidence, f.Happens = append(f.Evidence, "SQS: there is no queue "+q.ARN), "a delivery fails for each message, and drowns the failures that matter"
 		default:
 			continue // a subscription of somebody else's

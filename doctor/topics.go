@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/iampolicy"
 	"github.com/stationmaster/worker/topology"
 )
@@ -33,7 +34,7 @@ func (e *examiner) noTopic(t *topology.TopicState) {
 	f := Finding{
 		Code: "D-31", Subject: "topic " + t.Name, Evidence: []string{"SNS: there is no topic " + t.ARN},
 		Happens: "its publisher gets an error",
-		Mend:    Mend{Apply: true, Text: "create it", AWS: []string{"aws sns create-topic --name " + quote(lastPart(t.ARN))}},
+		Mend:    Mend{Apply: true, Text: "create it", AWS: []string{"aws sns create-topic --name " + quote(awsarn.Name(t.ARN))}},
 	}
 	if isFIFO(t.Name) {
 		f.Mend.AWS[0] += " --attributes FifoTopic=true"
@@ -63,9 +64,9 @@ func (e *examiner) publishers(t *topology.TopicState) {
 		e.unknown(Unknown{Codes: []string{"D-25"}, Subjects: []string{"topic " + t.Name}, Reason: "its policy cannot be read here: " + err.Error()})
 		return
 	}
-	account := part(t.ARN, arnAccount)
+	account := awsarn.Parse(t.ARN).Account
 	d := p.Authorize(iampolicy.Request{
-		Principal: iampolicy.Principal{AWS: "arn:" + part(t.ARN, arnPartition) + ":iam::" + account + ":root"},
+		Principal: iampolicy.Principal{AWS: "arn:" + awsarn.Parse(t.ARN).Partition + ":iam::" + account + ":root"},
 		Action:    "sns:Publish", Resource: t.ARN, Context: map[string][]string{"aws:SecureTransport": {"true"}},
 	})
 	switch {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -59,5 +60,5 @@ func moved(policy string) string {
 	if p.Target == "" {
 		return "nowhere"
 	}
-	return fmt.Sprintf("to %s after %d receives", lastPart(p.Target), p.Receives)
+	return fmt.Sprintf("to %s after %d receives", awsarn.Name(p.Target), p.Receives)
 }

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stationmaster/worker/internal/period"
 )
 
 // Attributes as SQS and SNS spell them.
@@ -35,22 +37,6 @@ func kind(fifo bool) string {
 	return "standard"
 }
 
-func isARN(s string) bool { return strings.HasPrefix(s, "arn:") }
-
-func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
-
-// part is one of the six parts of an ARN, the last of which may have colons; empty when it is none.
-func part(arn string, n int) string {
-	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
-		return parts[n]
-	}
-	return ""
-}
-
-const (
-	arnPartition, arnRegion, arnAccount = 1, 3, 4
-)
-
 // number reads an attribute; ok is false when it is not there.
 func number(attributes map[string]string, name string) (n int, ok bool) {
 	n, err := strconv.Atoi(attributes[name])
@@ -63,20 +49,13 @@ func seconds(attributes map[string]string, name string) (d time.Duration, ok boo
 	return time.Duration(n) * time.Second, ok
 }
 
-// human says a duration without the zeros behind it: 14 days, 1h30m.
+// human says a duration: 14 days, 1h30m.
 func human(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d >= 2*day && d%day == 0 {
 		return strconv.Itoa(int(d/day)) + " days"
 	}
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return period.Text(d)
 }
 
 // quote makes one word of the shell.

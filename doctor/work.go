@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 	"github.com/stationmaster/worker/topology"
 )
@@ -224,7 +225,7 @@ func (e *examiner) queueDiffers(q *topology.QueueState) {
 	}
 	if dlq := e.state.Queues[want.DLQ]; dlq != nil && !e.spoken[q.Name+"\n"+attrRedrive] {
 		if p := queue.ReadRedrive(q.Attributes[attrRedrive]); p.Target != dlq.ARN || p.Receives != want.MaxReceiveCount {
-			f.Evidence = append(f.Evidence, fmt.Sprintf("%s %d receives, then %s; declared %d, then %s", attrRedrive, p.Receives, lastPart(p.Target), want.MaxReceiveCount, dlq.Name))
+			f.Evidence = append(f.Evidence, fmt.Sprintf("%s %d receives, then %s; declared %d, then %s", attrRedrive, p.Receives, awsarn.Name(p.Target), want.MaxReceiveCount, dlq.Name))
 			set[attrRedrive] = compact(map[string]any{"deadLetterTargetArn": dlq.ARN, "maxReceiveCount": want.MaxReceiveCount})
 			happens = append(happens, treated(attrRedrive, q.Attributes[attrRedrive], set[attrRedrive]))
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -54,7 +55,7 @@ func Read(d *queue.Delivery) *Info {
 		return i
 	}
 	i.Raw, i.Attributes, i.Subject = n.Message, n.Attributes, n.Subject
-	i.Topic = n.TopicARN[strings.LastIndexByte(n.TopicARN, ':')+1:]
+	i.Topic = awsarn.Name(n.TopicARN)
 	if !n.Sent.IsZero() {
 		i.Sent = n.Sent
 	}

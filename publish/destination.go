@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/tracecarrier"
 	"github.com/stationmaster/worker/queue"
 )
@@ -31,7 +31,7 @@ type destination struct {
 }
 
 func toTopic(arn string) destination {
-	name := arn[strings.LastIndexByte(arn, ':')+1:]
+	name := awsarn.Name(arn)
 	return destination{
 		verb: "publish to", name: name, key: arn, operation: "publish", system: "aws.sns", permission: "sns:Publish",
 		more: []attribute.KeyValue{attribute.String("aws.sns.topic.arn", arn)}, fifo: isFIFO(name),

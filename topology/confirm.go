@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -59,7 +60,7 @@ func (a *applier) wait(s Subscription, arn string) {
 // endpoint, unless that is us.
 func (a *applier) confirmed(ctx context.Context, s Subscription, arn string) error {
 	protocol, endpoint := a.layout.endpoint(s)
-	if protocol == sqs && accountOf(endpoint) == a.account.ID {
+	if protocol == sqs && awsarn.Parse(endpoint).Account == a.account.ID {
 		return nil
 	}
 	have, err := a.aws.SubscriptionAttributes(ctx, arn)
@@ -102,7 +103,7 @@ func (a *applier) confirm(ctx context.Context) error {
 func (a *applier) stillPending(ctx context.Context) (left []Pending, err error) {
 	var still []Pending
 	for _, p := range a.result.Pending {
-		if p.s.web() && isARN(p.arn) {
+		if p.s.web() && awsarn.Is(p.arn) {
 			have, err := a.aws.SubscriptionAttributes(ctx, p.arn)
 			if err != nil && !errors.Is(err, queue.ErrNotFound) {
 				return nil, err

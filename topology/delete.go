@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -134,7 +135,7 @@ func (p *pruning) topic(ctx context.Context, d *Doomed) error {
 		return err
 	}
 	for _, s := range listed {
-		if isARN(s.ARN) && !p.ended[s.ARN] {
+		if awsarn.Is(s.ARN) && !p.ended[s.ARN] {
 			return fmt.Errorf("%s has been subscribed since this was shown: look again", Shown(s.Endpoint))
 		}
 	}

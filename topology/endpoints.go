@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/snsdelivery"
 )
 
@@ -32,8 +33,8 @@ func (s Subscription) name() string {
 	if s.protocol() != sqs {
 		to = s.Endpoint
 	}
-	if isARN(to) {
-		to = lastPart(to)
+	if awsarn.Is(to) {
+		to = awsarn.Name(to)
 	}
 	return s.Topic + " → " + Shown(to)
 }

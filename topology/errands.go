@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/iampolicy"
 )
 
@@ -41,7 +42,7 @@ func (l *layout) errands(state *State) []Errand {
 
 func (l *layout) topicErrands(t Topic, state *State) (all []Errand) {
 	arn := l.topicARN(t.Name)
-	if owner := accountOf(arn); owner != l.account.ID && !l.subscribed(t.Name, state) {
+	if owner := awsarn.Parse(arn).Account; owner != l.account.ID && !l.subscribed(t.Name, state) {
 		all = append(all, Errand{
 			For:  "topic " + t.Name,
 			What: "account " + owner + " has to let this account subscribe, by a statement in the topic's policy",
@@ -94,7 +95,7 @@ func (l *layout) subscriptionErrands(s Subscription, state *State) []Errand {
 		return []Errand{{
 			For: about, What: "the function has to let the topic invoke it",
 			Command: fmt.Sprintf("aws lambda add-permission --function-name %s --statement-id stationmaster-%s --action lambda:InvokeFunction --principal %s --source-arn %s",
-				s.Endpoint, strings.ReplaceAll(lastPart(topicARN), ".", "-"), snsFor(topicARN, s.Endpoint), topicARN),
+				s.Endpoint, strings.ReplaceAll(awsarn.Name(topicARN), ".", "-"), snsFor(topicARN, s.Endpoint), topicARN),
 		}}
 	case "firehose":
 		return []Errand{{

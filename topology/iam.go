@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/iampolicy"
 )
 
@@ -347,9 +348,9 @@ func (w *permissions) keys(sid string, keys []string, actions ...string) {
 		switch {
 		case strings.HasPrefix(key, "alias/"):
 			aliases = append(aliases, key)
-		case isARN(key) && strings.Contains(key, ":alias/"):
+		case awsarn.Is(key) && strings.Contains(key, ":alias/"):
 			aliases = append(aliases, key[strings.Index(key, "alias/"):])
-		case isARN(key):
+		case awsarn.Is(key):
 			arns = append(arns, key)
 		default:
 			arns = append(arns, w.layout.account.arn("kms", "key/"+key))

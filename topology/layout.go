@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/stationmaster/worker/internal/awsarn"
 )
 
 // layout is the topology with everything derived: the dead-letter queues that nobody declared, in
@@ -35,7 +37,7 @@ func (t Topology) layout(account Account) layout {
 	}
 	for _, s := range t.Subscriptions {
 		s.Protocol = s.protocol()
-		if own := lastPart(s.Queue); isARN(s.Queue) && s.Queue == account.QueueARN(own) {
+		if own := awsarn.Name(s.Queue); awsarn.Is(s.Queue) && s.Queue == account.QueueARN(own) {
 			if _, ok := declared[own]; ok {
 				s.Queue = own // it needs its permission, however it is spelled
 			}
@@ -120,7 +122,7 @@ func (l *layout) allow(name, topic string) {
 }
 
 func (l *layout) queueARN(nameOrARN string) string {
-	if isARN(nameOrARN) {
+	if awsarn.Is(nameOrARN) {
 		return nameOrARN
 	}
 	q := l.byName[nameOrARN]
@@ -142,7 +144,7 @@ var region = regexp.MustCompile(`(?:^|\.)([a-z]{2,}(?:-[a-z]+)+-\d+)\.`)
 func (a Account) arnOf(address string) string {
 	at, err := url.Parse(address)
 	if err != nil {
-		return a.QueueARN(lastPart(address))
+		return a.QueueARN(awsarn.Name(address))
 	}
 	if m := region.FindStringSubmatch(at.Hostname()); m != nil {
 		a.Region = m[1]

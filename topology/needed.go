@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/iampolicy"
 	"github.com/stationmaster/worker/queue"
 )
@@ -65,10 +66,10 @@ func (u *unwanted) needed(ctx context.Context, q *doomedQueue) error {
 	p, err := iampolicy.Parse(q.policy)
 	for _, s := range u.staying.all {
 		if s.Endpoint == q.arn {
-			q.Kept = "topic " + lastPart(s.TopicARN) + " delivers to it, by a subscription that stays" + wayToEnd(s.ARN)
+			q.Kept = "topic " + awsarn.Name(s.TopicARN) + " delivers to it, by a subscription that stays" + wayToEnd(s.ARN)
 			return nil
 		}
-		if !isARN(s.ARN) || err == nil && !mayDeliver(p, s.TopicARN, q.arn) {
+		if !awsarn.Is(s.ARN) || err == nil && !mayDeliver(p, s.TopicARN, q.arn) {
 			continue
 		}
 		to, err := u.deadLetterQueue(ctx, s.ARN)
@@ -76,7 +77,7 @@ func (u *unwanted) needed(ctx context.Context, q *doomedQueue) error {
 			return err
 		}
 		if to == q.arn {
-			q.Kept = "it catches what SNS cannot deliver: " + lastPart(s.TopicARN) + " → " + shortEndpoint(s.Endpoint) + ", which stays" + wayToEnd(s.ARN)
+			q.Kept = "it catches what SNS cannot deliver: " + awsarn.Name(s.TopicARN) + " → " + shortEndpoint(s.Endpoint) + ", which stays" + wayToEnd(s.ARN)
 			return nil
 		}
 	}
@@ -96,7 +97,7 @@ func (u *unwanted) admitted(policy string) (why string) {
 		return letsOthers(statements)
 	}
 	for _, topic := range topics {
-		if owner := accountOf(topic); owner != u.layout.account.ID {
+		if owner := awsarn.Parse(topic).Account; owner != u.layout.account.ID {
 			return "its policy lets topic " + topic + " in, and whether that delivers to it only account " + owner + " knows; take it out of the policy if nobody needs it"
 		}
 	}
@@ -110,7 +111,7 @@ func letsOthers(statements []string) string {
 
 // mayDeliver tells whether a queue's policy lets a topic in, or nobody here can tell.
 func mayDeliver(p *iampolicy.Policy, topicARN, queueARN string) bool {
-	d := p.Authorize(iampolicy.Delivery(snsFor(topicARN, queueARN), topicARN, accountOf(topicARN), queueARN, time.Now()))
+	d := p.Authorize(iampolicy.Delivery(snsFor(topicARN, queueARN), topicARN, awsarn.Parse(topicARN).Account, queueARN, time.Now()))
 	return d.Allowed || len(d.Unknown) > 0
 }
 
@@ -133,7 +134,7 @@ func (u *unwanted) deadLetterQueue(ctx context.Context, arn string) (string, err
 
 // wayToEnd is how somebody ends a subscription that nobody needs.
 func wayToEnd(arn string) string {
-	if !isARN(arn) {
+	if !awsarn.Is(arn) {
 		return ""
 	}
 	return "; if nobody needs that: aws sns unsubscribe --subscription-arn " + arn
@@ -141,8 +142,8 @@ func wayToEnd(arn string) string {
 
 // shortEndpoint is an endpoint as a line shows it.
 func shortEndpoint(endpoint string) string {
-	if to := Shown(endpoint); !isARN(to) {
+	if to := Shown(endpoint); !awsarn.Is(to) {
 		return to
 	}
-	return lastPart(endpoint)
+	return awsarn.Name(endpoint)
 }

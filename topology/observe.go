@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -102,7 +103,7 @@ func (ob *observer) subscriptions(ctx context.Context, g *errgroup.Group) {
 	}
 	for _, t := range ob.state.Topics {
 		for _, s := range t.Subscriptions {
-			if isARN(s.ARN) && (s.Declared || !ob.brief) {
+			if awsarn.Is(s.ARN) && (s.Declared || !ob.brief) {
 				g.Go(func() error { return ob.subscription(ctx, s) })
 			}
 		}
@@ -121,7 +122,7 @@ func (ob *observer) rest(ctx context.Context, g *errgroup.Group) {
 		if !arnOfService(arn, "sqs") {
 			continue
 		}
-		s := &QueueState{Name: lastPart(arn), ARN: arn}
+		s := &QueueState{Name: awsarn.Name(arn), ARN: arn}
 		ob.state.Others[arn] = s
 		g.Go(func() error { return ob.queue(ctx, Queue{Name: s.Name, ARN: arn, Unmanaged: true}, s) })
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -84,7 +85,7 @@ func (o *overlay) QueueURL(_ context.Context, name, account string) (string, err
 		account = o.layout.account.ID
 	}
 	for _, q := range o.state.Queues {
-		if lastPart(q.ARN) == name && accountOf(q.ARN) == account {
+		if awsarn.Name(q.ARN) == name && awsarn.Parse(q.ARN).Account == account {
 			if q.URL == "" {
 				return "", q.Err
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/iampolicy"
 )
 
@@ -47,10 +48,10 @@ func (l *layout) evaluate(policy, queueName, topic string) iampolicy.Decision {
 		return iampolicy.Decision{Why: "it cannot be read here", Unknown: []string{err.Error()}}
 	}
 	topicARN, queueARN := l.topicARN(topic), l.queueARN(queueName)
-	return p.Authorize(iampolicy.Delivery(snsFor(topicARN, queueARN), topicARN, accountOf(topicARN), queueARN, time.Now()))
+	return p.Authorize(iampolicy.Delivery(snsFor(topicARN, queueARN), topicARN, awsarn.Parse(topicARN).Account, queueARN, time.Now()))
 }
 
 // snsFor is who SNS is when a topic delivers to a queue or a function.
 func snsFor(topicARN, endpointARN string) string {
-	return iampolicy.SNSFrom(regionOf(topicARN), regionOf(endpointARN))
+	return iampolicy.SNSFrom(awsarn.Parse(topicARN).Region, awsarn.Parse(endpointARN).Region)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/iampolicy"
 	"github.com/stationmaster/worker/queue"
 )
@@ -161,7 +162,7 @@ func (u *unwanted) queue(ctx context.Context, url string) error {
 		return err
 	}
 	q := doomedQueue{dlq: queue.ReadRedrive(have[attrRedrive]).Target, policy: have[attrPolicy]}
-	q.Doomed = Doomed{Kind: "queue", Name: lastPart(have["QueueArn"]), Why: "it has the tag " + OwnerTag + "=" + u.owner + " and is not declared", arn: have["QueueArn"], url: url}
+	q.Doomed = Doomed{Kind: "queue", Name: awsarn.Name(have["QueueArn"]), Why: "it has the tag " + OwnerTag + "=" + u.owner + " and is not declared", arn: have["QueueArn"], url: url}
 	q.Held, q.Holds = held(have)
 	for _, source := range sources {
 		tags, err := u.aws.QueueTags(ctx, source)
@@ -169,7 +170,7 @@ func (u *unwanted) queue(ctx context.Context, url string) error {
 			return err
 		}
 		if arn := u.layout.account.arnOf(source); tags[OwnerTag] != u.owner || u.declared(arn) {
-			q.Kept = catches(lastPart(arn))
+			q.Kept = catches(awsarn.Name(arn))
 		}
 	}
 	u.mu.Lock()
@@ -185,7 +186,7 @@ func catches(source string) string {
 
 // declared tells whether the topology speaks of a queue, by its name or by whatever name it has there.
 func (u *unwanted) declared(arn string) bool {
-	if _, ok := u.layout.byName[lastPart(arn)]; ok {
+	if _, ok := u.layout.byName[awsarn.Name(arn)]; ok {
 		return true
 	}
 	return slices.ContainsFunc(u.layout.queues, func(q Queue) bool { return u.layout.queueARN(q.Name) == arn })
@@ -239,7 +240,7 @@ func (u *unwanted) findTopics(ctx context.Context) error {
 		return err
 	}
 	for _, arn := range arns {
-		name := lastPart(arn)
+		name := awsarn.Name(arn)
 		if _, declared := u.layout.topics[name]; declared || slices.ContainsFunc(u.layout.ordered, func(t Topic) bool { return t.ARN == arn }) {
 			continue
 		}
@@ -277,7 +278,7 @@ func (u *unwanted) topic(ctx context.Context, name, arn string) error {
 	}
 	mine := map[string]string{} // why, by ARN
 	for _, s := range listed {
-		if !isARN(s.ARN) || u.ended[s.ARN] {
+		if !awsarn.Is(s.ARN) || u.ended[s.ARN] {
 			continue
 		}
 		d.Held++
@@ -309,7 +310,7 @@ func (u *unwanted) topic(ctx context.Context, name, arn string) error {
 
 func (u *unwanted) doom(s queue.Subscription, topic, why string) {
 	d := Doomed{Kind: "subscription", Name: topic + " → " + shortEndpoint(s.Endpoint), Why: why, arn: s.ARN}
-	if !isARN(s.ARN) {
+	if !awsarn.Is(s.ARN) {
 		d.Kept = "it is pending, and SNS ends no pending one; it goes by itself within three days"
 	}
 	u.subscriptions = append(u.subscriptions, d)
@@ -355,7 +356,7 @@ func (u *unwanted) ours(ctx context.Context, s queue.Subscription) (why string, 
 	if s.Protocol == sqs && u.hasQueue(s.Endpoint) {
 		return "its queue is ours, and the subscription is not declared", nil
 	}
-	if !isARN(s.ARN) {
+	if !awsarn.Is(s.ARN) {
 		return "", nil // its dead-letter queue cannot be asked for
 	}
 	have, err := u.aws.SubscriptionAttributes(ctx, s.ARN)
@@ -370,7 +371,7 @@ func (u *unwanted) ours(ctx context.Context, s queue.Subscription) (why string, 
 
 // hasQueue tells whether a queue is managed here, or was.
 func (u *unwanted) hasQueue(arn string) bool {
-	if q, ok := u.layout.byName[lastPart(arn)]; ok && u.layout.queueARN(q.Name) == arn {
+	if q, ok := u.layout.byName[awsarn.Name(arn)]; ok && u.layout.queueARN(q.Name) == arn {
 		return !q.Unmanaged
 	}
 	return slices.ContainsFunc(u.tracks, func(q doomedQueue) bool { return q.arn == arn })

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/queue"
 )
@@ -132,7 +133,7 @@ func findQueue(ctx context.Context, aws QueueReader, q Queue) (string, error) {
 	case q.URL != "":
 		return q.URL, nil
 	case q.ARN != "":
-		return aws.QueueURL(ctx, lastPart(q.ARN), accountOf(q.ARN))
+		return aws.QueueURL(ctx, awsarn.Name(q.ARN), awsarn.Parse(q.ARN).Account)
 	}
 	return aws.QueueURL(ctx, q.Name, "")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -96,7 +97,7 @@ type SubscriptionState struct {
 
 // Pending tells whether the subscription waits to be confirmed: nothing is delivered until then.
 func (s *SubscriptionState) Pending() bool {
-	return !isARN(s.ARN) && !s.Ended() || s.Attributes[attrPending] == "true"
+	return !awsarn.Is(s.ARN) && !s.Ended() || s.Attributes[attrPending] == "true"
 }
 
 // Ended tells whether the subscription was ended, and is still listed for a while.

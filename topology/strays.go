@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -120,7 +121,7 @@ func (ob *observer) strays(ctx context.Context, g *errgroup.Group) {
 // there, and is known by its endpoint.
 func (t *TopicState) lists(s queue.Subscription) bool {
 	return slices.ContainsFunc(t.Subscriptions, func(have *SubscriptionState) bool {
-		if isARN(have.ARN) && isARN(s.ARN) {
+		if awsarn.Is(have.ARN) && awsarn.Is(s.ARN) {
 			return have.ARN == s.ARN
 		}
 		return endOf(have.Protocol, have.Endpoint) == endOf(s.Protocol, s.Endpoint)
@@ -129,7 +130,7 @@ func (t *TopicState) lists(s queue.Subscription) bool {
 
 // stillThere forgets a stray that was ended, or made, while the lists were read.
 func (ob *observer) stillThere(ctx context.Context, s *Stray) error {
-	if !isARN(s.ARN) {
+	if !awsarn.Is(s.ARN) {
 		return nil
 	}
 	err := ask(ctx, ob.sns, func() error { _, err := ob.aws.SubscriptionAttributes(ctx, s.ARN); return err })

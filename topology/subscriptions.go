@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/queue"
 )
 
@@ -86,7 +87,7 @@ func (a *applier) waits(ctx context.Context, s Subscription) (bool, error) {
 	if !exists {
 		return unready(s.Queue) || unready(s.DLQ), nil
 	}
-	if !isARN(arn) || !unready(s.DLQ) {
+	if !awsarn.Is(arn) || !unready(s.DLQ) {
 		return false, nil
 	}
 	have, err := a.aws.SubscriptionAttributes(ctx, arn)
@@ -113,7 +114,7 @@ func (a *applier) subscribe(ctx context.Context, s Subscription) error {
 	want := a.layout.subscription(s)
 	arn, exists := a.there(s)
 	switch {
-	case exists && isARN(arn):
+	case exists && awsarn.Is(arn):
 		pending, err := a.setSubscription(ctx, s, arn, want)
 		if err != nil || !pending || !s.web() {
 			return err
@@ -144,7 +145,7 @@ func (a *applier) subscribe(ctx context.Context, s Subscription) error {
 	// tell them apart without a bare Subscribe, which in the second case would make an unfiltered
 	// subscription.
 	listed, listErr := a.aws.TopicSubscriptions(ctx, topicARN)
-	if arn, ok := ends(listed)[endOf(protocol, endpoint)]; ok && listErr == nil && isARN(arn) {
+	if arn, ok := ends(listed)[endOf(protocol, endpoint)]; ok && listErr == nil && awsarn.Is(arn) {
 		_, err = a.setSubscription(ctx, s, arn, want)
 	}
 	return err

@@ -9,6 +9,8 @@ package topology
 import (
 	"strings"
 	"time"
+
+	"github.com/stationmaster/worker/internal/awsarn"
 )
 
 // dlqRetention is the longest that SQS keeps a message: somebody has to come and look.
@@ -123,8 +125,8 @@ func DLQName(queue string) string { return suffixed(queue, "-dlq") }
 
 // DeliveryDLQName is the usual name of the queue for what SNS could not deliver to queue.
 func DeliveryDLQName(topic, queue string) string {
-	if isARN(queue) {
-		queue = lastPart(queue)
+	if awsarn.Is(queue) {
+		queue = awsarn.Name(queue)
 	}
 	return suffixed(strings.TrimSuffix(topic, fifo)+"-"+queue, "-delivery-dlq")
 }
@@ -136,21 +138,3 @@ func suffixed(name, suffix string) string {
 	}
 	return name + suffix
 }
-
-func isARN(s string) bool { return strings.HasPrefix(s, "arn:") }
-
-// accountOf is the account of an ARN; empty when it is none.
-func accountOf(arn string) string { return arnPart(arn, 4) }
-
-// regionOf is the region of an ARN; empty when it is none.
-func regionOf(arn string) string { return arnPart(arn, 3) }
-
-// arnPart is one of the six parts of an ARN, the last of which may have colons.
-func arnPart(arn string, n int) string {
-	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
-		return parts[n]
-	}
-	return ""
-}
-
-func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }

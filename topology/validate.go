@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/snsfilter"
 	"github.com/stationmaster/worker/queue"
 )
@@ -78,8 +79,9 @@ func (t Topic) validate(fault func(string, ...any)) {
 }
 
 func arnOfService(arn, service string) bool {
-	parts := strings.Split(arn, ":")
-	return len(parts) == 6 && parts[0] == "arn" && parts[2] == service && !slices.Contains(parts, "")
+	a := awsarn.Parse(arn)
+	whole := a.Partition != "" && a.Region != "" && a.Account != "" && a.Resource != ""
+	return a.Service == service && whole && !strings.Contains(a.Resource, ":")
 }
 
 func (q Queue) validate(fault func(string, ...any)) {
@@ -136,7 +138,7 @@ func (q Queue) validateDLQ(fault func(string, ...any), queues map[string]Queue) 
 }
 
 func (s Subscription) validate(fault func(string, ...any)) {
-	if isARN(s.Queue) && !arnOfService(s.Queue, "sqs") {
+	if awsarn.Is(s.Queue) && !arnOfService(s.Queue, "sqs") {
 		fault("subscription %s: %q must have six parts, like arn:aws:sqs:eu-central-1:123456789012:name", s.name(), s.Queue)
 	}
 	if (s.Filter == "") != (s.FilterOn == "") {
@@ -177,7 +179,7 @@ func (s Subscription) validateEnds(fault func(string, ...any), topics map[string
 	case s.Protocol != sqs && declared:
 		s.fifoFaults(fault, topic.fifo(), false)
 	case s.Protocol != sqs:
-	case !isARN(s.Queue) && !ours:
+	case !awsarn.Is(s.Queue) && !ours:
 		fault("subscription %s: queue %s is not declared; add [queues.%s] or give an ARN", s.name(), s.Queue, s.Queue)
 	case declared:
 		s.fifoFaults(fault, topic.fifo(), q.fifo() || isFIFO(s.Queue))
@@ -194,7 +196,7 @@ func (s Subscription) validateEnds(fault func(string, ...any), topics map[string
 func (t Topology) check(account Account) error {
 	found := faults{t.Validate()}
 	for _, topic := range t.Topics {
-		if at := regionOf(topic.ARN); at != "" && at != account.Region {
+		if at := awsarn.Parse(topic.ARN).Region; at != "" && at != account.Region {
 			found.add("topic %s: is in %s, and SNS takes calls about it there only; this is %s: set AWS_REGION, or leave it out here", topic.Name, at, account.Region)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/stationmaster/worker/internal/awsapi"
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/config"
 	"github.com/stationmaster/worker/queue"
 )
@@ -42,7 +43,7 @@ func (r *Replay) locate(ctx context.Context, text string) (*place, error) {
 	case strings.HasPrefix(text, "http://"), strings.HasPrefix(text, "https://"):
 		p.url, p.name = text, awsapi.NameOf(text)
 	case strings.HasPrefix(text, "arn:"):
-		if region := regionOf(text); region != r.op.account.Region {
+		if region := awsarn.Parse(text).Region; region != r.op.account.Region {
 			return nil, fmt.Errorf("queue %s is in %s, and this is %s: set AWS_REGION", text, or(region, "no region"), r.op.account.Region)
 		}
 		p.name, account = ofARN(text)
@@ -81,14 +82,6 @@ func keysOf(queues map[string]config.Queue) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-func regionOf(arn string) string {
-	parts := strings.Split(arn, ":")
-	if len(parts) != 6 {
-		return ""
-	}
-	return parts[3]
 }
 
 // find tells the queue and its dead-letter queue apart, and finds where the letters came from.

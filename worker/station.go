@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stationmaster/worker/internal/awsapi"
+	"github.com/stationmaster/worker/internal/awsarn"
 	"github.com/stationmaster/worker/internal/pause"
 	"github.com/stationmaster/worker/internal/telemetry"
 	"github.com/stationmaster/worker/jobs"
@@ -218,11 +219,10 @@ func (s *station) state() (poller.State, bool) {
 
 // ofARN returns the name and the account of a queue.
 func ofARN(arn string) (name, account string) {
-	parts := strings.Split(arn, ":")
-	if len(parts) != 6 {
-		return arn, ""
+	if a := awsarn.Parse(arn); a.Resource != "" {
+		return a.Resource, a.Account
 	}
-	return parts[5], parts[4]
+	return arn, ""
 }
 
 // withFix adds the way out to an error of finding a queue.

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/stationmaster/worker/internal/awsarn"
 )
 
 // Identity is who the credentials are, and where.
@@ -23,8 +24,8 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 		return Identity{}, wrap("get the caller's identity", "", err)
 	}
 	who := Identity{Account: value(out.Account), ARN: value(out.Arn), Partition: "aws", Region: c.region}
-	if parts := strings.SplitN(who.ARN, ":", 3); len(parts) == 3 && parts[1] != "" {
-		who.Partition = parts[1]
+	if partition := awsarn.Parse(who.ARN).Partition; partition != "" {
+		who.Partition = partition
 	}
 	return who, nil
 }

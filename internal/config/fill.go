@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/stationmaster/worker/internal/awsarn"
 )
 
 // fill derives what the file left out from what it says.
@@ -14,7 +16,7 @@ func fill(c *Config) {
 		if t.Name == "" {
 			t.Name = key
 			if t.ARN != "" {
-				t.Name = lastPart(t.ARN)
+				t.Name = awsarn.Name(t.ARN)
 			} else if t.FIFO {
 				t.Name = withFIFO(key)
 			}
@@ -69,7 +71,7 @@ func (q *Queue) fill(key string) {
 	if q.Name == "" {
 		switch {
 		case q.ARN != "":
-			q.Name = lastPart(q.ARN)
+			q.Name = awsarn.Name(q.ARN)
 		case q.URL != "":
 			q.Name = q.URL[strings.LastIndexByte(q.URL, '/')+1:]
 		case q.FIFO:
@@ -171,7 +173,5 @@ func (c *Config) queueName(endpoint string) string {
 	if q, ok := c.Queues[endpoint]; ok {
 		return q.Name
 	}
-	return lastPart(endpoint)
+	return awsarn.Name(endpoint)
 }
-
-func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stationmaster/worker/internal/period"
 	"github.com/stationmaster/worker/jobs"
 )
 
@@ -97,14 +98,7 @@ func durationText(d time.Duration) string {
 	if d > 0 && d%day == 0 {
 		return strconv.Itoa(int(d/day)) + "d"
 	}
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return period.Text(d)
 }
 
 // text writes a typed value for people; a secret stays one, in lists and URLs too.

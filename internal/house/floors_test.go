@@ -61,9 +61,11 @@ var floors = []room{
 	// The local AWS must stay usable by people who want nothing else of this module.
 	{pattern: "localaws", floor: 1, only: []string{"internal/iampolicy", "internal/snsdelivery", "internal/snsfilter"}},
 
+	{pattern: "internal/awsarn", floor: 0},
 	{pattern: "internal/gcpace", floor: 0},
 	{pattern: "internal/leanhttp", floor: 0},
 	{pattern: "internal/pause", floor: 0},
+	{pattern: "internal/period", floor: 0},
 	{pattern: "queue", floor: 0},
 	{pattern: "retry", floor: 0},
 	{pattern: "internal/iampolicy", floor: 0},

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/stationmaster/worker/internal/period"
 	"github.com/stationmaster/worker/retry"
 )
 
@@ -144,17 +145,8 @@ func oneLine(s string) string {
 	return s
 }
 
-// short is a duration without zeros at its end: 1h, not 1h0m0s.
-func short(d time.Duration) string {
-	s := d.Round(time.Millisecond).String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
-}
+// short is a duration in whole milliseconds.
+func short(d time.Duration) string { return period.Text(d.Round(time.Millisecond)) }
 
 func times(all []time.Duration) string {
 	if len(all) == 0 {
