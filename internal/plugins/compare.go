@@ -171,11 +171,10 @@ func (d difference) text() string {
 
 func differing(ours, theirs *debug.BuildInfo) []difference {
 	var all []difference
-	there := modules(theirs)
+	here, there := modules(ours), modules(theirs)
 	for _, m := range parts(ours) {
-		here := modules(ours)[m.Path]
-		if version, both := there[m.Path]; both && version != here {
-			all = append(all, difference{m.Path, here, version})
+		if version, both := there[m.Path]; both && version != here[m.Path] {
+			all = append(all, difference{m.Path, here[m.Path], version})
 		}
 	}
 	return all
