@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -24,6 +23,7 @@ import (
 
 	"github.com/stationmaster/worker/dlqreplay"
 	"github.com/stationmaster/worker/internal/awsapi"
+	"github.com/stationmaster/worker/internal/witness"
 	"github.com/stationmaster/worker/localaws"
 	"github.com/stationmaster/worker/queue"
 )
@@ -76,31 +76,13 @@ func newYard(t *testing.T, messages int) *yard {
 	return y
 }
 
-func (y *yard) replay(t *testing.T, args ...string) (*exec.Cmd, *words) {
+func (y *yard) replay(t *testing.T, args ...string) (*exec.Cmd, *witness.Book) {
 	t.Helper()
 	cmd, _ := y.command(t, y.config, append([]string{"replay-dlq"}, args...)...)
 	cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+y.home)
-	said := &words{}
+	said := &witness.Book{}
 	cmd.Stdout, cmd.Stderr = said, said
 	return cmd, said
-}
-
-// words are what a process says, to be read while it speaks.
-type words struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (w *words) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.Write(p)
-}
-
-func (w *words) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.String()
 }
 
 // ended waits for a process and returns its exit code; -1 when a signal ended it.

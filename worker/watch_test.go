@@ -1,41 +1,21 @@
 package worker_test
 
 import (
-	"bytes"
 	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stationmaster/worker/internal/awsapi"
+	"github.com/stationmaster/worker/internal/witness"
 	"github.com/stationmaster/worker/jobs"
 	"github.com/stationmaster/worker/worker"
 )
 
 // lines is a log that may be read while it is written.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
+type lines struct{ witness.Book }
 
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) has(text string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Contains(l.buf.String(), text)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
+func (l *lines) has(text string) bool { return strings.Contains(l.String(), text) }
 
 const theirQueue = `
 [admin]

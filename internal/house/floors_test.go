@@ -58,6 +58,7 @@ var floors = []room{
 	{pattern: "internal/jobsgen", floor: 1},
 	{pattern: "internal/journal", floor: 1},
 	{pattern: "internal/tracecarrier", floor: 1},
+	{pattern: "internal/witness", floor: 1}, // what tests hear
 	// The local AWS must stay usable by people who want nothing else of this module.
 	{pattern: "localaws", floor: 1, only: []string{"internal/iampolicy", "internal/snsdelivery", "internal/snsfilter"}},
 
@@ -76,7 +77,7 @@ var floors = []room{
 }
 
 // anywhere may be imported by every test, whatever its floor: the server and the kit they test with.
-var anywhere = []string{"localaws", "jobs/jobstest", "internal/theirs"}
+var anywhere = []string{"localaws", "jobs/jobstest", "internal/theirs", "internal/witness"}
 
 // sdkServices may import the SDK's service packages; bench measures the worker against the plain
 // SDK and so needs it.

@@ -143,7 +143,7 @@ func TestHooksWriteOneRecordForWhatAnOperatorWantsToKnow(t *testing.T) {
 			if want == nil {
 				want = []map[string]any{}
 			}
-			if diff := cmp.Diff(want, k.book.records(t)); diff != "" {
+			if diff := cmp.Diff(want, k.book.Take(t)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -158,7 +158,7 @@ func TestARecordNamesTheGroupAndTheJobOfTheMessage(t *testing.T) {
 	o := poller.Outcome{Err: errAda, Decision: retry.Decision{Action: retry.DeadLetter}}
 	q.Hooks().Finished(t.Context(), d, &jobs.Info{Job: "mail"}, o)
 	q.Hooks().Finished(t.Context(), d, &jobs.Info{}, o)
-	records := k.book.records(t)
+	records := k.book.Take(t)
 	if len(records) != 2 {
 		t.Fatal(records)
 	}

@@ -16,6 +16,7 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/stationmaster/worker/internal/telemetry"
+	"github.com/stationmaster/worker/internal/witness"
 )
 
 // collector is where OTLP is sent to.
@@ -46,7 +47,7 @@ func newCollector(t *testing.T, status int) *collector {
 }
 
 // setup installs the SDK as the variables say, traces and counts something, and shuts it down.
-func setup(t *testing.T, environ map[string]string) (b *book, err error) {
+func setup(t *testing.T, environ map[string]string) (b *witness.Book, err error) {
 	t.Helper()
 	t.Cleanup(func() {
 		otel.SetTracerProvider(tracenoop.NewTracerProvider())
@@ -55,7 +56,7 @@ func setup(t *testing.T, environ map[string]string) (b *book, err error) {
 	for name, value := range environ {
 		t.Setenv(name, value) // the exporters read the rest of them
 	}
-	b = &book{}
+	b = &witness.Book{}
 	_, shutdown, err := telemetry.Setup(t.Context(), telemetry.SetupOptions{
 		Version: "v1.2.3", Log: slog.New(slog.NewJSONHandler(b, nil)),
 		Lookup: func(name string) (string, bool) { v, ok := environ[name]; return v, ok },

@@ -72,7 +72,7 @@ func TestATickIsOneRecord(t *testing.T) {
 			record("WARN", again, map[string]any{"err": "throttled"}),
 			record("INFO", "tick published after all", map[string]any{"tick": "2000-01-01T02:00:00Z", "failed": 1.}),
 			record("ERROR", "schedule ended: it does not tick any more", map[string]any{"err": "schedule hourly: has no further tick"}),
-		}, k.book.records(t)); diff != "" {
+		}, k.book.Take(t)); diff != "" {
 			t.Error(diff)
 		}
 	})

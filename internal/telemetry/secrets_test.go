@@ -221,7 +221,7 @@ func (k *kit) toldEverything(t *testing.T) {
 		"attempt", "class", "fingerprint", "delay", "until", "reason", "settlement", "failed", "stack",
 	}
 	told := map[string]bool{}
-	for _, r := range k.book.records(t) {
+	for _, r := range k.book.Take(t) {
 		told[r["msg"].(string)] = true
 		for key := range r {
 			if !slices.Contains(keys, key) {

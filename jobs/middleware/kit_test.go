@@ -1,22 +1,19 @@
 package middleware_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
-	"strings"
-	"sync"
 	"testing"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/stationmaster/worker/internal/witness"
 	"github.com/stationmaster/worker/jobs"
 )
 
@@ -25,7 +22,7 @@ var errBoom = errors.New("boom")
 // rig takes what the layers tell.
 type rig struct {
 	level  slog.Level
-	book   book
+	book   witness.Book
 	to     io.Writer // where records go: the book
 	spans  *tracetest.SpanRecorder
 	tracer *sdktrace.TracerProvider
@@ -82,75 +79,7 @@ func messages(bodies ...string) []*jobs.Info {
 }
 
 // measured are the points of all metrics: name and attributes to the count.
-func (r *rig) measured(t *testing.T) map[string]int64 {
+func (r *rig) measured(t *testing.T) map[string]float64 {
 	t.Helper()
-	var all metricdata.ResourceMetrics
-	if err := r.reader.Collect(t.Context(), &all); err != nil {
-		t.Fatal(err)
-	}
-	points := map[string]int64{}
-	for _, scope := range all.ScopeMetrics {
-		for _, m := range scope.Metrics {
-			switch data := m.Data.(type) {
-			case metricdata.Sum[int64]:
-				for _, p := range data.DataPoints {
-					points[m.Name+" "+p.Attributes.Encoded(words{})] = p.Value
-				}
-			case metricdata.Histogram[float64]:
-				for _, p := range data.DataPoints {
-					points[m.Name+" "+p.Attributes.Encoded(words{})] = int64(p.Count)
-				}
-			default:
-				t.Errorf("metric %s is a %T", m.Name, data)
-			}
-		}
-	}
-	return points
-}
-
-// words writes attributes as name=value, sorted.
-type words struct{}
-
-func (words) ID() attribute.EncoderID { return attribute.EncoderID{} }
-
-func (words) Encode(i attribute.Iterator) string {
-	var parts []string
-	for i.Next() {
-		a := i.Attribute()
-		parts = append(parts, string(a.Key)+"="+a.Value.String())
-	}
-	return strings.Join(parts, " ")
-}
-
-// book is what was logged, as JSON lines.
-type book struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *book) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *book) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
-// records are the lines so far, without their times.
-func (b *book) records(t *testing.T) []map[string]any {
-	t.Helper()
-	var all []map[string]any
-	for line := range strings.Lines(b.String()) {
-		var record map[string]any
-		if err := json.Unmarshal([]byte(line), &record); err != nil {
-			t.Fatal(err)
-		}
-		delete(record, "time")
-		all = append(all, record)
-	}
-	return all
+	return witness.Points(t, r.reader, func(p metricdata.HistogramDataPoint[float64]) float64 { return float64(p.Count) })
 }

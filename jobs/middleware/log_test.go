@@ -55,7 +55,7 @@ func TestLogSaysWhatAJobAnswered(t *testing.T) {
 					maps.Copy(with, about)
 				}
 				maps.Copy(answered, tt.more)
-				if diff := cmp.Diff([]map[string]any{starts, answered}, r.book.records(t)); diff != "" {
+				if diff := cmp.Diff([]map[string]any{starts, answered}, r.book.Records(t)); diff != "" {
 					t.Error(diff)
 				}
 			})
@@ -84,7 +84,7 @@ func TestLogSaysNothingOfABody(t *testing.T) {
 			if strings.Contains(told, "hunter2") || strings.Contains(told, "Lovelace") {
 				t.Errorf("the body was told: %s", told)
 			}
-			records := r.book.records(t)
+			records := r.book.Records(t)
 			if len(records) != 2 || records[1]["class"] == nil || records[1]["group_id"] != "group-1" {
 				t.Errorf("logged %v", records)
 			}
@@ -104,7 +104,7 @@ func TestLogNamesEachMessageOfABatchAndItsOwnAnswer(t *testing.T) {
 	ms := messages("good", "bad")
 	ms[0].ID = strings.Repeat("x", 101) // a producer's own
 	i.Run(t.Context(), ms)
-	records := r.book.records(t)
+	records := r.book.Records(t)
 	if len(records) != 2 {
 		t.Fatalf("logged %v", records)
 	}
@@ -129,7 +129,7 @@ func TestWhoIsInterruptedHasNotFailed(t *testing.T) {
 			cancel(errDrain)
 			r.open(t, false, do, r.usual()...).Run(ctx, messages("a"))
 			failed := want == "never"
-			records := r.book.records(t)
+			records := r.book.Records(t)
 			if got := records[len(records)-1]; got["answer"] != want || (got["err"] != nil) != failed {
 				t.Errorf("logged %v", got)
 			}

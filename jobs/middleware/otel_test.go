@@ -143,8 +143,8 @@ func TestMetricsCountCallsAndAnswers(t *testing.T) {
 			t.Errorf("answers %v", errs)
 		}
 		const at = "messaging.destination.name=mails "
-		want := map[string]int64{"worker.job.call.duration " + at + "worker.job=mail": 8}
-		for answer, n := range map[string]int64{
+		want := map[string]float64{"worker.job.call.duration " + at + "worker.job=mail": 8}
+		for answer, n := range map[string]float64{
 			at + "worker.answer=done": 3, at + "worker.answer=after": 1,
 			"error.type=_OTHER " + at + "worker.answer=error": 2, "error.type=_OTHER " + at + "worker.answer=never": 1,
 			"error.type=_OTHER " + at + "worker.answer=pause": 1, "error.type=panic " + at + "worker.answer=error": 1,

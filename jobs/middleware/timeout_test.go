@@ -150,7 +150,7 @@ func TestADeafJobIsReportedOnceAndNothingElse(t *testing.T) {
 				}()
 				<-ended
 				<-time.After(time.Hour)
-				said := r.book.records(t)
+				said := r.book.Records(t)
 				if len(said) != tt.want {
 					t.Fatalf("logged %v", said)
 				}
