@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
+	"time"
 
 	"github.com/stationmaster/worker/queue"
 )
@@ -72,7 +73,7 @@ func PastOf(n int) *Past {
 	e := sentEntry{Old: make([]string, 1), New: make([]string, 1)}
 	for i := range n {
 		e.Old[0], e.New[0] = UUID(i), UUID(n+i)
-		p.sending(e.Old[0], to)
+		p.sending(e.Old[0], to, time.Time{})
 		if err := p.sent(&e); err != nil {
 			panic(err)
 		}

@@ -55,11 +55,12 @@ type Past struct {
 	places []string // the first is that of what was never sent
 	toSent []int
 	again  map[uint32]bool
+	since  map[uint32]time.Time // when the first send was announced of those of which no answer is known
 	lines  int
 }
 
 func newPast() *Past {
-	return &Past{again: map[uint32]bool{}, places: []string{""}, toSent: []int{0}}
+	return &Past{again: map[uint32]bool{}, since: map[uint32]time.Time{}, places: []string{""}, toSent: []int{0}}
 }
 
 func readPast(path string) (*Past, error) {
@@ -150,7 +151,7 @@ func (p *Past) line(line []byte) error {
 	case e.Sending != nil:
 		place := p.place(e.Sending.To)
 		for _, id := range e.Sending.IDs {
-			p.sending(id, place)
+			p.sending(id, place, e.At)
 		}
 	case e.Sent != nil:
 		return p.sent(e.Sent)
@@ -172,9 +173,12 @@ func (p *Past) line(line []byte) error {
 	return nil
 }
 
-func (p *Past) sending(id string, place uint8) {
+func (p *Past) sending(id string, place uint8, at time.Time) {
 	n := p.number(id)
-	if p.states[n] == Sending && !p.again[n] {
+	switch {
+	case p.states[n] != Sending:
+		p.since[n] = at
+	case !p.again[n]:
 		p.again[n] = true
 		p.Ambiguous++
 	}
@@ -201,6 +205,9 @@ func (p *Past) sent(e *sentEntry) error {
 }
 
 func (p *Past) move(n uint32, to State) {
+	if to != Sending {
+		delete(p.since, n)
+	}
 	p.count[p.states[n]]--
 	p.count[to]++
 	p.states[n] = to

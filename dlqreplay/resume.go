@@ -122,10 +122,16 @@ func (r *run) resumed(c contexts) (ps []*parcel) {
 func (r *run) recall(p *parcel, state State) {
 	if state == Sending {
 		p.doubted = r.o.Past.resent(p.letter.MessageID)
-		p.again = !p.doubted && r.doubtful(p.to)
+		p.again = !p.doubted && r.doubtful(p)
 		p.announced = !p.again
 		r.tally.doubt(p)
 	}
+}
+
+// sendingSince is when the first send of a letter was announced, of which no answer is known.
+func (p *Past) sendingSince(id string) time.Time {
+	n, _ := p.ids.find(id)
+	return p.since[n]
 }
 
 // resent reports that a letter was sent again already.
@@ -134,9 +140,10 @@ func (p *Past) resent(id string) bool {
 	return ok && p.again[n]
 }
 
-// doubtful reports that what the earlier run was sending may exist twice when it is sent again.
-func (r *run) doubtful(to *Destination) bool {
-	return !to.FIFO || to.Unchanged || time.Since(r.o.Past.Last) > forgets-patience
+// doubtful reports that what the earlier run was sending may exist twice when it is sent again. SQS counts
+// its five minutes from the first send, however many runs have gone on since.
+func (r *run) doubtful(p *parcel) bool {
+	return !p.to.FIFO || p.to.Unchanged || time.Since(r.o.Past.sendingSince(p.letter.MessageID)) > forgets-patience
 }
 
 // replayedBy reports that a letter was sent by a replay, and died again.

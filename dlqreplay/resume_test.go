@@ -282,6 +282,33 @@ func TestResumeOfAFIFOQueueAfterFiveMinutesIsAmbiguous(t *testing.T) {
 	})
 }
 
+// The five minutes are those since the send, also when another run has gone on in between and died too.
+func TestResumeOfAFIFOQueueCountsFromTheSendThroughTwoDeaths(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepot(t, "work.fifo")
+		d.sendGroups2(20)
+		id := d.kill(newDying(at("answer", 1)), func(o *dlqreplay.Options) { o.Pace.Loops = 1 })
+		<-time.After(4 * time.Minute)
+		j, past, err := d.store.Resume(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for letter, state := range past.All() {
+			if state == dlqreplay.Deleted { // it says so once more, and dies
+				if err := errors.Join(j.Deleted([]string{letter}), j.Close()); err != nil {
+					t.Fatal(err)
+				}
+				break
+			}
+		}
+		<-time.After(2 * time.Minute)
+		if r := d.resume(id, nil); !r.Whole() || r.Ambiguous != 10 {
+			t.Errorf("%+v", r)
+		}
+		d.conserved(20, 10)
+	})
+}
+
 // A send that SQS drops as a duplicate is our own earlier one: the letter is not lost when it is deleted.
 func TestASendThatIsDroppedAsADuplicateIsOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
