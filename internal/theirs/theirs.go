@@ -6,6 +6,7 @@ package theirs
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -13,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stationmaster/worker/queue"
 )
 
 // Variable names the endpoint, which has to be on this machine.
@@ -37,6 +40,8 @@ type API interface {
 	DeleteQueue(ctx context.Context, url string) error
 	Topics(ctx context.Context) (arns []string, err error)
 	DeleteTopic(ctx context.Context, arn string) error
+	Subscriptions(ctx context.Context, token string) (page []queue.Subscription, next string, err error)
+	Unsubscribe(ctx context.Context, arn string) error
 }
 
 // Endpoint is the URL that the environment names, "" for none. One that is not on this machine fails the
@@ -140,8 +145,32 @@ func (s *Server) Empty(t testing.TB, api API) {
 			t.Fatal(err)
 		}
 	}
+	s.unsubscribe(t, api)
 	for _, url := range urls {
 		if err := api.DeleteQueue(t.Context(), url); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// unsubscribe ends what outlives its topic, when that has gone: LocalStack fails for what a topic of the same
+// name does not list.
+func (s *Server) unsubscribe(t testing.TB, api API) {
+	t.Helper()
+	var all []queue.Subscription
+	for token, more := "", true; more; more = token != "" {
+		var page []queue.Subscription
+		var err error
+		if page, token, err = api.Subscriptions(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, page...)
+	}
+	for _, one := range all {
+		if !strings.HasPrefix(one.ARN, "arn:") {
+			continue
+		}
+		if err := api.Unsubscribe(t.Context(), one.ARN); err != nil && !errors.Is(err, queue.ErrNotFound) {
 			t.Fatal(err)
 		}
 	}
